@@ -1,0 +1,73 @@
+#ifndef ORIEL_GUEST_DRIVERS_VFIO_DEVICE_H
+#define ORIEL_GUEST_DRIVERS_VFIO_DEVICE_H
+
+#include <linux/vfio.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * An open VFIO device, as far as a display needs one. Nothing here blocks for longer than the
+ * device's own driver takes to answer.
+ *
+ * A device opened by path is bound to an iommufd by us, since the kernel answers nothing before
+ * (linux/vfio.h: VFIO_DEVICE_BIND_IOMMUFD, Linux 6.6), and opens only once: nobody else can have
+ * it. A file handed over belongs to a VMM as well, which binds it when it starts.
+ */
+struct oriel_vfio_device {
+	int fd; /* -1 when closed */
+	int iommufd_fd; /* -1 if the file was handed over: who binds it holds the iommufd */
+	dev_t number; /* of the character device; 0 for a file of the legacy group, which has none */
+};
+
+enum oriel_vfio_display {
+	ORIEL_VFIO_DISPLAY_DMABUF, /* its planes are dma-bufs */
+	ORIEL_VFIO_DISPLAY_REGION, /* its planes can only be copied from a region */
+	ORIEL_VFIO_DISPLAY_NONE, /* it is a device of another kind */
+	ORIEL_VFIO_DISPLAY_UNBOUND, /* not known before somebody binds the handed-over file */
+};
+
+/*
+ * Opens where: the path of a character device (/dev/vfio/devices/vfioN), an mdev's UUID, the path
+ * in /sys of a device that a VFIO driver has, or "fd:N" for an open file of this process.
+ *
+ * Of fd:N a duplicate is kept, N itself stays open and becomes CLOEXEC: what oriel starts has no
+ * business with a VM's device.
+ *
+ * Returns false after logging one line that names the guest; the device is then closed.
+ */
+bool oriel_vfio_device_init(
+		struct oriel_vfio_device *device, const char *guest_name, const char *where);
+
+/* Closes the device. May be called again, and on a device whose init failed. */
+void oriel_vfio_device_finish(struct oriel_vfio_device *device);
+
+/*
+ * Asks what display the device has, if any. 0, or what VFIO_DEVICE_QUERY_GFX_PLANE failed with,
+ * as -errno, where that says nothing about the kind of device.
+ */
+int oriel_vfio_device_probe(
+		const struct oriel_vfio_device *device, enum oriel_vfio_display *ret_display);
+
+/*
+ * False once the device has been taken out of the system (an mdev removed, a driver unbound).
+ * An open file does not tell: it answers as before, and the removal waits in the kernel until it
+ * is closed (vfio_unregister_group_dev()). True where this cannot be known.
+ */
+bool oriel_vfio_device_is_present(const struct oriel_vfio_device *device);
+
+/*
+ * VFIO_DEVICE_QUERY_GFX_PLANE for the primary plane, by dma-buf. 0 or -errno. A plane that is
+ * switched off is a success with drm_format, size, width and height 0.
+ */
+int oriel_vfio_device_query_primary(const struct oriel_vfio_device *device,
+		struct vfio_device_gfx_plane_info *ret_plane);
+
+/*
+ * VFIO_DEVICE_GET_GFX_DMABUF. The fd is the caller's, and CLOEXEC. 0 or -errno: -EINVAL or -ENOENT
+ * (mbochs) if the guest has given up the buffer since it was queried.
+ */
+int oriel_vfio_device_get_dmabuf(
+		const struct oriel_vfio_device *device, uint32_t dmabuf_id, int *ret_fd);
+
+#endif

@@ -1,0 +1,30 @@
+#include "guest/frame.h"
+
+#include <stdlib.h>
+
+#include "guest/release.h"
+
+struct oriel_guest_frame *oriel_guest_frame_create(
+		struct oriel_release *take_release, uint64_t serial, uint64_t taken_ns) {
+	struct oriel_guest_frame *frame = calloc(1, sizeof(*frame));
+	if (frame == NULL) {
+		oriel_release_unref(take_release);
+		return NULL;
+	}
+	frame->release = take_release;
+	frame->serial = serial;
+	frame->taken_ns = taken_ns;
+	return frame;
+}
+
+void oriel_guest_frame_destroy(struct oriel_guest_frame *frame) {
+	if (frame == NULL) {
+		return;
+	}
+	oriel_release_unref(frame->release);
+	free(frame);
+}
+
+struct oriel_guest_buffer *oriel_guest_frame_get_buffer(const struct oriel_guest_frame *frame) {
+	return frame->release->buffer;
+}
