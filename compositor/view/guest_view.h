@@ -1,0 +1,80 @@
+#ifndef ORIEL_VIEW_GUEST_VIEW_H
+#define ORIEL_VIEW_GUEST_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <wayland-server-core.h>
+#include <wlr/util/box.h>
+
+#include "bridge/stats.h"
+
+struct oriel_guest_frame;
+struct oriel_latch;
+struct oriel_render_sync;
+struct oriel_source;
+struct wlr_output;
+struct wlr_scene_buffer;
+struct wlr_scene_rect;
+struct wlr_scene_tree;
+
+/*
+ * A guest's display in the scene: the frame shown now, scaled into a box with its aspect kept,
+ * on black.
+ *
+ *	source --frame--> latch --ready--> view: frame ----> scene buffer --sample--> oriel_reads
+ */
+struct oriel_guest_view {
+	struct wl_list link; /* oriel_layout.views */
+	struct oriel_source *source;
+	struct oriel_latch *latch;
+	const struct oriel_render_sync *sync;
+	struct oriel_stats stats;
+	char *output_name; /* may be NULL: any output */
+
+	struct wlr_scene_tree *tree;
+	struct wlr_scene_rect *background;
+	struct wlr_scene_buffer *scene_buffer;
+	struct wlr_output *output; /* that shows the view; may be NULL: none */
+	struct wlr_box box; /* of that output, in layout coordinates */
+	struct oriel_guest_frame *frame; /* may be NULL until the first one, or after a blank */
+	bool gone; /* the guest is off or lost */
+	struct wl_event_source *grace_timer; /* since then */
+	bool complained; /* of a buffer that cannot be shown */
+
+	struct wl_listener output_sample;
+};
+
+/*
+ * Takes over the source, in every case. parent and sync outlive the view. NULL after one log line
+ * if memory ran out.
+ */
+struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
+		struct wlr_scene_tree *parent, const struct oriel_render_sync *sync,
+		struct oriel_source *take_source, const char *output_name);
+
+/* Its frame is released when the outputs that read it are done. NULL is fine. */
+void oriel_guest_view_destroy(struct oriel_guest_view *view);
+
+const char *oriel_guest_view_get_name(const struct oriel_guest_view *view);
+
+/* Shows the view on output, which has that box in layout coordinates; NULL hides it. */
+void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
+		const struct wlr_box *box);
+
+/*
+ * Takes a new frame if the guest has one and the last one has been seen. False if the guest need
+ * not be asked again before the scene changes: nobody can see it, or it is lost.
+ */
+bool oriel_guest_view_poll(struct oriel_guest_view *view);
+
+/*
+ * Shows nothing until the next frame: everything taken so far is let go, and released as soon as
+ * the outputs that read it are done.
+ */
+void oriel_guest_view_blank(struct oriel_guest_view *view);
+
+/* One line of the statistics table. */
+void oriel_guest_view_print_stats(const struct oriel_guest_view *view, FILE *stream);
+
+#endif

@@ -1,0 +1,106 @@
+#include "view/layout.h"
+
+#include <string.h>
+#include <wlr/types/wlr_output.h>
+#include <wlr/types/wlr_output_layout.h>
+
+#include "bridge/stats.h"
+#include "view/guest_view.h"
+
+void oriel_layout_init(struct oriel_layout *layout, struct wlr_output_layout *output_layout) {
+	layout->output_layout = output_layout;
+	wl_list_init(&layout->views);
+}
+
+void oriel_layout_finish(struct oriel_layout *layout) {
+	struct oriel_guest_view *view, *tmp;
+	wl_list_for_each_safe(view, tmp, &layout->views, link) {
+		oriel_guest_view_destroy(view);
+	}
+}
+
+void oriel_layout_add(struct oriel_layout *layout, struct oriel_guest_view *take_view) {
+	wl_list_insert(layout->views.prev, &take_view->link);
+	oriel_layout_arrange(layout);
+}
+
+struct oriel_guest_view *oriel_layout_find(const struct oriel_layout *layout, const char *guest_name) {
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		if (strcmp(oriel_guest_view_get_name(view), guest_name) == 0) {
+			return view;
+		}
+	}
+	return NULL;
+}
+
+void oriel_layout_select(struct oriel_layout *layout, struct oriel_guest_view *view) {
+	wl_list_remove(&view->link);
+	wl_list_insert(&layout->views, &view->link);
+	oriel_layout_arrange(layout);
+}
+
+static struct oriel_guest_view *layout_choose(
+		const struct oriel_layout *layout, const char *output_name, bool is_first) {
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		if (view->output_name == NULL ? is_first
+					      : strcmp(view->output_name, output_name) == 0) {
+			return view;
+		}
+	}
+	return NULL;
+}
+
+void oriel_layout_arrange(struct oriel_layout *layout) {
+	struct oriel_guest_view *view;
+	struct wlr_output_layout_output *entry;
+	bool is_first = true;
+	wl_list_for_each(entry, &layout->output_layout->outputs, link) {
+		struct oriel_guest_view *chosen =
+				layout_choose(layout, entry->output->name, is_first);
+		is_first = false;
+		wl_list_for_each(view, &layout->views, link) {
+			if (view != chosen && view->output == entry->output) {
+				oriel_guest_view_set_output(view, NULL, NULL);
+			}
+		}
+		if (chosen != NULL) {
+			struct wlr_box box;
+			wlr_output_layout_get_box(layout->output_layout, entry->output, &box);
+			oriel_guest_view_set_output(chosen, entry->output, &box);
+		}
+	}
+	wl_list_for_each(view, &layout->views, link) {
+		if (view->output != NULL &&
+				wlr_output_layout_get(layout->output_layout, view->output) == NULL) {
+			oriel_guest_view_set_output(view, NULL, NULL);
+		}
+	}
+}
+
+struct oriel_guest_view *oriel_layout_get_view_at(
+		const struct oriel_layout *layout, const struct wlr_output *output) {
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		if (view->output == output) {
+			return view;
+		}
+	}
+	return NULL;
+}
+
+void oriel_layout_blank(struct oriel_layout *layout) {
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		oriel_guest_view_blank(view);
+	}
+}
+
+void oriel_layout_print_stats(const struct oriel_layout *layout, FILE *stream) {
+	oriel_stats_print_heading(stream);
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		oriel_guest_view_print_stats(view, stream);
+	}
+}

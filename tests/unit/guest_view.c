@@ -1,0 +1,670 @@
+#include "view/guest_view.h"
+
+#include <drm_fourcc.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <wlr/render/drm_format_set.h>
+#include <wlr/render/wlr_renderer.h>
+#include <wlr/render/wlr_texture.h>
+#include <wlr/types/wlr_output.h>
+#include <wlr/types/wlr_scene.h>
+
+#include <cmocka.h>
+
+#include "bridge/latch.h"
+#include "bridge/reads.h"
+#include "bridge/render_sync.h"
+#include "buffer_watch.h"
+#include "fake_driver.h"
+#include "fake_sync.h"
+#include "fds.h"
+#include "guest/buffer.h"
+#include "guest/frame.h"
+#include "log_lines.h"
+#include "shortage.h"
+
+#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * A view in a scene that no output shows: the test says which output has sampled it. The grace
+ * timer does not run, and is fired by the test; a texture is an address.
+ */
+static struct {
+	int fds_before;
+	struct wl_event_loop *loop;
+	struct wlr_scene *scene;
+	struct oriel_render_sync sync;
+	struct wlr_drm_syncobj_timeline *ready_timeline; /* an address */
+	struct wlr_output outputs[2];
+	struct oriel_reads reads[2];
+
+	struct fake_driver *driver;
+	bool source_destroyed;
+	struct oriel_guest_view *view;
+
+	wl_event_loop_timer_func_t timer_handler;
+	void *timer_data;
+	int timer_ms; /* 0: not armed */
+
+	bool import_fails;
+	unsigned int imports;
+	unsigned int textures;
+
+	struct wlr_drm_syncobj_timeline *wait_timeline;
+	uint64_t wait_point;
+	unsigned int sets;
+
+	struct wlr_drm_format_set formats; /* of the renderer */
+	bool format_is_unknown; /* to it */
+	const struct fake_fence *render_fence; /* NULL: the renderer's fences are not asked for */
+} context;
+
+struct wl_event_source *__real_wl_event_loop_add_timer(
+		struct wl_event_loop *loop, wl_event_loop_timer_func_t handler, void *data);
+struct wl_event_source *__wrap_wl_event_loop_add_timer(
+		struct wl_event_loop *loop, wl_event_loop_timer_func_t handler, void *data);
+int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms);
+const struct wlr_drm_format_set *__wrap_wlr_renderer_get_texture_formats(
+		struct wlr_renderer *renderer, uint32_t buffer_caps);
+bool __wrap_wlr_drm_format_set_has(
+		const struct wlr_drm_format_set *set, uint32_t format, uint64_t modifier);
+struct wlr_texture *__wrap_wlr_texture_from_buffer(
+		struct wlr_renderer *renderer, struct wlr_buffer *buffer);
+void __wrap_wlr_texture_destroy(struct wlr_texture *texture);
+void __real_wlr_scene_buffer_set_buffer_with_options(struct wlr_scene_buffer *scene_buffer,
+		struct wlr_buffer *buffer, const struct wlr_scene_buffer_set_buffer_options *options);
+void __wrap_wlr_scene_buffer_set_buffer_with_options(struct wlr_scene_buffer *scene_buffer,
+		struct wlr_buffer *buffer, const struct wlr_scene_buffer_set_buffer_options *options);
+bool __wrap_oriel_render_sync_needs_fence(const struct oriel_render_sync *sync);
+int __wrap_oriel_render_sync_create_fence(
+		const struct oriel_render_sync *sync, int *ret_sync_file_fd);
+
+struct wl_event_source *__wrap_wl_event_loop_add_timer(
+		struct wl_event_loop *loop, wl_event_loop_timer_func_t handler, void *data) {
+	context.timer_handler = handler;
+	context.timer_data = data;
+	return __real_wl_event_loop_add_timer(loop, handler, data);
+}
+
+int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms) {
+	context.timer_ms = delay_ms;
+	return 0;
+}
+
+const struct wlr_drm_format_set *__wrap_wlr_renderer_get_texture_formats(
+		struct wlr_renderer *renderer, uint32_t buffer_caps) {
+	assert_int_equal(buffer_caps, WLR_BUFFER_CAP_DMABUF);
+	return &context.formats;
+}
+
+bool __wrap_wlr_drm_format_set_has(
+		const struct wlr_drm_format_set *set, uint32_t format, uint64_t modifier) {
+	assert_ptr_equal(set, &context.formats);
+	assert_int_equal(format, DRM_FORMAT_XRGB8888);
+	assert_int_equal(modifier, DRM_FORMAT_MOD_LINEAR);
+	return !context.format_is_unknown;
+}
+
+struct wlr_texture *__wrap_wlr_texture_from_buffer(
+		struct wlr_renderer *renderer, struct wlr_buffer *buffer) {
+	context.imports++;
+	if (context.import_fails) {
+		return NULL;
+	}
+	context.textures++;
+	return (struct wlr_texture *)&context.textures;
+}
+
+void __wrap_wlr_texture_destroy(struct wlr_texture *texture) {
+	assert_ptr_equal(texture, &context.textures);
+	assert_true(context.textures > 0);
+	context.textures--;
+}
+
+void __wrap_wlr_scene_buffer_set_buffer_with_options(struct wlr_scene_buffer *scene_buffer,
+		struct wlr_buffer *buffer, const struct wlr_scene_buffer_set_buffer_options *options) {
+	context.sets++;
+	context.wait_timeline = options->wait_timeline;
+	context.wait_point = options->wait_point;
+	struct wlr_scene_buffer_set_buffer_options without_wait = *options;
+	without_wait.wait_timeline = NULL;
+	__real_wlr_scene_buffer_set_buffer_with_options(scene_buffer, buffer, &without_wait);
+}
+
+bool __wrap_oriel_render_sync_needs_fence(const struct oriel_render_sync *sync) {
+	return context.render_fence != NULL;
+}
+
+int __wrap_oriel_render_sync_create_fence(
+		const struct oriel_render_sync *sync, int *ret_sync_file_fd) {
+	int fd = fcntl(context.render_fence->sync_file_fd, F_DUPFD_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	*ret_sync_file_fd = fd;
+	return 0;
+}
+
+static void setup_without_view(void) {
+	memset(&context, 0, sizeof(context));
+	context.fds_before = fds_count_open();
+	log_lines_init();
+	fake_sync_reset();
+	context.loop = wl_event_loop_create();
+	assert_non_null(context.loop);
+	context.scene = wlr_scene_create();
+	assert_non_null(context.scene);
+	for (int i = 0; i < 2; i++) {
+		oriel_reads_init(&context.reads[i], context.loop, &context.sync);
+		context.outputs[i].data = &context.reads[i];
+		context.outputs[i].scale = 1;
+	}
+	context.driver = fake_driver_create("win");
+	context.driver->destroyed = &context.source_destroyed;
+}
+
+static int setup(void **state) {
+	setup_without_view();
+	context.view = oriel_guest_view_create(context.loop, &context.scene->tree, &context.sync,
+			&context.driver->base, NULL);
+	assert_non_null(context.view);
+	return 0;
+}
+
+static int setup_alone(void **state) {
+	setup_without_view();
+	return 0;
+}
+
+/* A renderer that can import dma-bufs, and be given a point to wait for. */
+static int setup_import(void **state) {
+	setup(state);
+	context.sync.can_import = true;
+	context.sync.ready_timeline = (struct wlr_drm_syncobj_timeline *)&context.ready_timeline;
+	context.sync.ready_point = 9;
+	return 0;
+}
+
+static int teardown(void **state) {
+	oriel_guest_view_destroy(context.view);
+	assert_true(context.source_destroyed);
+	for (int i = 0; i < 2; i++) {
+		oriel_reads_finish(&context.reads[i]);
+	}
+	assert_int_equal(context.textures, 0);
+	wlr_scene_node_destroy(&context.scene->tree.node);
+	wl_event_loop_destroy(context.loop);
+	assert_int_equal(fds_count_open(), context.fds_before);
+	return 0;
+}
+
+static bool submit(struct oriel_guest_buffer *buffer) {
+	return oriel_source_submit(&context.driver->base, buffer);
+}
+
+/* A frame of a new buffer, which goes with it. */
+static struct wlr_buffer *submit_new(void) {
+	struct oriel_guest_buffer *buffer = fake_sync_create_shared();
+	struct wlr_buffer *wlr_buffer = oriel_guest_buffer_get_wlr_buffer(buffer);
+	assert_true(submit(buffer));
+	oriel_guest_buffer_drop(buffer);
+	return wlr_buffer;
+}
+
+static void sample(int output) {
+	struct wlr_scene_output scene_output = { .output = &context.outputs[output] };
+	struct wlr_scene_output_sample_event event = { .output = &scene_output };
+	wl_signal_emit(&context.view->scene_buffer->events.output_sample, &event);
+}
+
+static void show_on(int output) {
+	const struct wlr_box box = { 0, 0, 64, 48 };
+	oriel_guest_view_set_output(context.view, &context.outputs[output], &box);
+}
+
+/* What the scene says of a node that some output sees a part of. */
+static void uncover(void) {
+	static struct wlr_scene_output scene_output;
+	context.view->scene_buffer->primary_output = &scene_output;
+}
+
+static void assert_stats(uint64_t shown, uint64_t superseded, uint64_t rejected) {
+	assert_int_equal(context.view->stats.shown, shown);
+	assert_int_equal(context.view->stats.superseded, superseded);
+	assert_int_equal(context.view->stats.rejected, rejected);
+}
+
+static void destroy_null_is_fine(void **state) {
+	oriel_guest_view_destroy(NULL);
+}
+
+static void create_without_memory_destroys_the_source(void **state) {
+	unsigned int calls, fail_at = 1;
+	for (;;) {
+		bool source_destroyed = false;
+		struct fake_driver *driver = fake_driver_create("lin");
+		driver->destroyed = &source_destroyed;
+		unsigned int lines = log_lines_get_count();
+		shortage_of_memory_begin(fail_at);
+		struct oriel_guest_view *view = oriel_guest_view_create(context.loop,
+				&context.scene->tree, &context.sync, &driver->base, "DP-1");
+		calls = shortage_of_memory_end();
+		if (view != NULL) {
+			oriel_guest_view_destroy(view);
+			assert_true(source_destroyed);
+			break;
+		}
+		assert_true(source_destroyed);
+		assert_int_equal(log_lines_get_count(), lines + 1);
+		assert_non_null(strstr(log_lines_get_last(), "guest lin: "));
+		assert_true(wl_list_empty(&context.scene->tree.children));
+		fail_at++;
+	}
+	/* The view, its latch and the output's name at the least. */
+	assert_true(fail_at > 3);
+	assert_int_equal(calls, fail_at - 1);
+	fake_driver_destroy(context.driver);
+}
+
+static void frame_goes_to_the_scene(void **state) {
+	assert_null(context.view->scene_buffer->buffer);
+	struct wlr_buffer *buffer = submit_new();
+	assert_ptr_equal(context.view->scene_buffer->buffer, buffer);
+	assert_stats(0, 0, 0);
+	assert_int_equal(context.driver->releases, 0);
+	buffer = submit_new();
+	assert_ptr_equal(context.view->scene_buffer->buffer, buffer);
+	assert_int_equal(context.driver->releases, 1);
+}
+
+static void frame_replaced_unseen_is_superseded(void **state) {
+	submit_new();
+	submit_new();
+	assert_stats(0, 1, 0);
+	sample(0);
+	assert_stats(1, 1, 0);
+	submit_new();
+	assert_stats(1, 1, 0);
+}
+
+static void frame_sampled_twice_is_shown_once(void **state) {
+	submit_new();
+	sample(0);
+	sample(1);
+	oriel_reads_submitted(&context.reads[0]);
+	sample(0);
+	assert_stats(1, 0, 0);
+}
+
+static void frame_replaced_while_it_is_read_is_released_after(void **state) {
+	submit_new();
+	sample(0);
+	sample(1);
+	submit_new();
+	assert_int_equal(context.driver->releases, 0);
+	oriel_reads_submitted(&context.reads[1]);
+	assert_int_equal(context.driver->releases, 0);
+	oriel_reads_submitted(&context.reads[0]);
+	assert_int_equal(context.driver->releases, 1);
+}
+
+static void frame_with_a_pending_writer_stays_out_of_the_scene(void **state) {
+	struct wlr_buffer *shown = submit_new();
+	struct fake_fence fence;
+	fake_fence_init(&fence);
+	fake_sync.fence = &fence;
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	assert_true(submit(buffer));
+	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+	/* The same again would tell nothing new. */
+	assert_false(submit(buffer));
+	oriel_guest_buffer_drop(buffer);
+	fake_fence_finish(&fence);
+}
+
+static void frame_that_cannot_be_read_is_rejected(void **state) {
+	struct wlr_buffer *shown = submit_new();
+	/* An eventfd is not to be mapped. */
+	for (unsigned int i = 1; i <= 3; i++) {
+		struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+		assert_true(submit(buffer));
+		oriel_guest_buffer_drop(buffer);
+		assert_stats(0, 0, i);
+		assert_int_equal(context.driver->releases, i);
+	}
+	assert_int_equal(log_lines_get_count(), 1);
+	assert_non_null(strstr(log_lines_get_last(), "guest win: "));
+	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+}
+
+static void imported_frame_is_given_the_ready_point(void **state) {
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	assert_true(submit(buffer));
+	assert_int_equal(oriel_guest_buffer_get_read_path(buffer), ORIEL_GUEST_READ_PATH_IMPORT);
+	assert_ptr_equal(context.wait_timeline, context.sync.ready_timeline);
+	assert_int_equal(context.wait_point, 9);
+	/* It was tried once, and once is enough. */
+	assert_int_equal(context.imports, 1);
+	sample(0);
+	assert_true(submit(buffer));
+	assert_int_equal(context.imports, 1);
+	assert_int_equal(context.sets, 2);
+	oriel_guest_buffer_drop(buffer);
+}
+
+static struct oriel_guest_buffer *make_mappable_dmabuf(void) {
+	struct oriel_guest_buffer_attributes attributes = {
+		.width = 4,
+		.height = 4,
+		.format = DRM_FORMAT_XRGB8888,
+		.modifier = DRM_FORMAT_MOD_LINEAR,
+		.stride_bytes = 16,
+	};
+	int fd = memfd_create("guest_view", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 64), 0);
+	struct oriel_guest_buffer *buffer =
+			oriel_guest_buffer_create(&attributes, ORIEL_GUEST_MEMORY_DMABUF, fd);
+	assert_non_null(buffer);
+	return buffer;
+}
+
+static void assert_is_read_by_the_cpu(struct oriel_guest_buffer *buffer) {
+	assert_int_equal(oriel_guest_buffer_get_read_path(buffer), ORIEL_GUEST_READ_PATH_CPU);
+	assert_ptr_equal(context.view->scene_buffer->buffer,
+			oriel_guest_buffer_get_wlr_buffer(buffer));
+	assert_null(context.wait_timeline);
+}
+
+static void frame_that_the_renderer_refuses_is_read_by_the_cpu(void **state) {
+	context.import_fails = true;
+	struct oriel_guest_buffer *buffer = make_mappable_dmabuf();
+	assert_true(submit(buffer));
+	assert_int_equal(context.imports, 1);
+	assert_is_read_by_the_cpu(buffer);
+	oriel_guest_buffer_drop(buffer);
+}
+
+/* Trying would be a line of the renderer's in the log, for each buffer of a guest that lies. */
+static void frame_of_a_format_that_the_renderer_lacks_is_not_tried(void **state) {
+	context.format_is_unknown = true;
+	struct oriel_guest_buffer *buffer = make_mappable_dmabuf();
+	assert_true(submit(buffer));
+	assert_int_equal(context.imports, 0);
+	assert_is_read_by_the_cpu(buffer);
+	oriel_guest_buffer_drop(buffer);
+}
+
+static void shared_frame_is_never_imported_nor_waited_for(void **state) {
+	submit_new();
+	assert_int_equal(context.imports, 0);
+	assert_null(context.wait_timeline);
+	assert_int_equal(context.sets, 1);
+}
+
+static void renderer_that_takes_fences_is_counted_when_it_over_syncs(void **state) {
+	struct fake_fence later;
+	fake_fence_init(&later);
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	assert_true(submit(buffer));
+	fake_sync.fence = &later;
+	sample(0);
+	/* This one was told not to. */
+	assert_int_equal(context.view->stats.over_sync, 0);
+	context.sync.takes_fences = true;
+	sample(0);
+	assert_int_equal(context.view->stats.over_sync, 1);
+	fake_fence_signal(&later);
+	sample(0);
+	assert_int_equal(context.view->stats.over_sync, 1);
+	oriel_guest_buffer_drop(buffer);
+	fake_fence_finish(&later);
+}
+
+static void blank_lets_go_of_everything(void **state) {
+	struct wlr_buffer *shown = submit_new();
+	sample(0);
+	oriel_reads_submitted(&context.reads[0]);
+	struct fake_fence fence;
+	fake_fence_init(&fence);
+	fake_sync.fence = &fence;
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	assert_true(submit(buffer));
+	oriel_guest_buffer_drop(buffer);
+	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+
+	oriel_guest_view_blank(context.view);
+	assert_null(context.view->scene_buffer->buffer);
+	assert_int_equal(context.driver->releases, 2);
+	assert_stats(1, 1, 0);
+	oriel_guest_view_blank(context.view);
+	assert_stats(1, 1, 0);
+	fake_fence_finish(&fence);
+
+	/* And the next frame is shown as ever. */
+	fake_sync.fence = NULL;
+	shown = submit_new();
+	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+}
+
+static void display_that_goes_keeps_its_frame_for_the_grace_period(void **state) {
+	static const enum oriel_source_state gone[] = { ORIEL_SOURCE_STATE_OFF,
+		ORIEL_SOURCE_STATE_LOST };
+	for (int i = 0; i < 2; i++) {
+		oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+		assert_int_equal(context.timer_ms, 0);
+		struct wlr_buffer *shown = submit_new();
+		sample(0);
+		oriel_reads_submitted(&context.reads[0]);
+		oriel_source_set_state(&context.driver->base, gone[i]);
+		assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+		/* Some seconds: a reset takes no longer. */
+		assert_true(context.timer_ms >= 1000 && context.timer_ms <= 10000);
+		context.timer_handler(context.timer_data);
+		assert_null(context.view->scene_buffer->buffer);
+		assert_int_equal(context.driver->releases, i + 1);
+	}
+}
+
+static void display_that_is_back_in_time_is_never_blank(void **state) {
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
+	assert_int_not_equal(context.timer_ms, 0);
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	assert_int_equal(context.timer_ms, 0);
+}
+
+static void set_output_fits_the_picture_into_its_box(void **state) {
+	struct oriel_guest_view *view = context.view;
+	assert_false(view->tree->node.enabled);
+	/* 64 x 48 pixels, before there is a frame and with one. */
+	const struct wlr_box box = { 1000, 50, 200, 96 };
+	oriel_guest_view_set_output(view, &context.outputs[0], &box);
+	assert_true(view->tree->node.enabled);
+	assert_int_equal(view->tree->node.x, 1000);
+	assert_int_equal(view->tree->node.y, 50);
+	assert_int_equal(view->background->width, 200);
+	assert_int_equal(view->background->height, 96);
+
+	submit_new();
+	assert_int_equal(view->scene_buffer->dst_width, 128);
+	assert_int_equal(view->scene_buffer->dst_height, 96);
+	assert_int_equal(view->scene_buffer->node.x, 36);
+	assert_int_equal(view->scene_buffer->node.y, 0);
+	assert_int_equal(view->scene_buffer->filter_mode, WLR_SCALE_FILTER_NEAREST);
+
+	const struct wlr_box other_box = { 0, 0, 96, 100 };
+	oriel_guest_view_set_output(view, &context.outputs[1], &other_box);
+	assert_int_equal(view->tree->node.x, 0);
+	assert_int_equal(view->scene_buffer->dst_width, 96);
+	assert_int_equal(view->scene_buffer->dst_height, 72);
+	assert_int_equal(view->scene_buffer->node.y, 14);
+	assert_int_equal(view->scene_buffer->filter_mode, WLR_SCALE_FILTER_BILINEAR);
+
+	oriel_guest_view_set_output(view, NULL, NULL);
+	assert_false(view->tree->node.enabled);
+	assert_null(view->output);
+}
+
+/* What counts for sharpness is the scale in the output's own pixels. */
+static void set_output_that_is_scaled_filters_by_its_pixels(void **state) {
+	static const struct {
+		float output_scale;
+		struct wlr_box box;
+		enum wlr_scale_filter_mode filter_mode;
+	} cases[] = {
+		{ 1, { 0, 0, 64, 48 }, WLR_SCALE_FILTER_NEAREST },
+		{ 1.5f, { 0, 0, 64, 48 }, WLR_SCALE_FILTER_BILINEAR },
+		{ 2, { 0, 0, 64, 48 }, WLR_SCALE_FILTER_NEAREST },
+		{ 2, { 0, 0, 32, 24 }, WLR_SCALE_FILTER_NEAREST },
+		{ 2, { 0, 0, 96, 72 }, WLR_SCALE_FILTER_NEAREST },
+		{ 1, { 0, 0, 96, 72 }, WLR_SCALE_FILTER_BILINEAR },
+		/* 85 x 63, which is 128 x 95 pixels. */
+		{ 1.5f, { 0, 0, 85, 64 }, WLR_SCALE_FILTER_BILINEAR },
+		{ 4 / 3.0f, { 0, 0, 96, 72 }, WLR_SCALE_FILTER_NEAREST },
+	};
+	submit_new();
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		context.outputs[0].scale = cases[i].output_scale;
+		oriel_guest_view_set_output(context.view, &context.outputs[0], &cases[i].box);
+		if (context.view->scene_buffer->filter_mode != cases[i].filter_mode) {
+			fail_msg("case %zu", i);
+		}
+	}
+}
+
+static void display_off_and_then_lost_has_one_grace_period(void **state) {
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	submit_new();
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
+	assert_int_not_equal(context.timer_ms, 0);
+	context.timer_ms = -1;
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_LOST);
+	assert_int_equal(context.timer_ms, -1);
+	/* It ends with the time that began when the display went off. */
+	context.timer_handler(context.timer_data);
+	assert_null(context.view->scene_buffer->buffer);
+}
+
+/* Nobody sees a view that no output shows. */
+static void poll_hidden_asks_nothing(void **state) {
+	assert_false(oriel_guest_view_poll(context.view));
+	show_on(0);
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 1);
+	oriel_guest_view_set_output(context.view, NULL, NULL);
+	assert_false(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 1);
+}
+
+static void poll_asks_until_there_is_a_frame_and_again_when_it_was_seen(void **state) {
+	show_on(0);
+	for (unsigned int i = 1; i <= 2; i++) {
+		assert_true(oriel_guest_view_poll(context.view));
+		assert_int_equal(context.driver->polls, i);
+	}
+	submit_new();
+	uncover();
+	/* The output is to come by again, but a frame now would only replace this one unseen. */
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 2);
+	sample(0);
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 3);
+	oriel_guest_view_blank(context.view);
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 4);
+}
+
+static void poll_behind_windows_asks_nothing(void **state) {
+	show_on(0);
+	submit_new();
+	context.view->scene_buffer->primary_output = NULL;
+	assert_false(oriel_guest_view_poll(context.view));
+	uncover();
+	sample(0);
+	context.view->scene_buffer->primary_output = NULL;
+	assert_false(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 0);
+	uncover();
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 1);
+}
+
+/* One that is off may be switched on again; one that is lost stays lost. */
+static void poll_of_a_display_that_is_gone_asks_unless_it_is_lost(void **state) {
+	show_on(0);
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	submit_new();
+	sample(0);
+	uncover();
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
+	assert_true(oriel_guest_view_poll(context.view));
+	context.timer_handler(context.timer_data);
+	assert_true(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 2);
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_LOST);
+	assert_false(oriel_guest_view_poll(context.view));
+	assert_int_equal(context.driver->polls, 2);
+}
+
+static void destroy_with_a_frame_being_read_keeps_its_buffer(void **state) {
+	/* A kernel that takes no READ fences: the read's own fence is waited for. */
+	struct fake_fence render_fence;
+	fake_fence_init(&render_fence);
+	context.render_fence = &render_fence;
+	fake_sync.import_error = -ENOTTY;
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	struct buffer_watch watch;
+	buffer_watch_init(&watch, buffer);
+	assert_true(submit(buffer));
+	oriel_guest_buffer_drop(buffer);
+	sample(0);
+	oriel_reads_submitted(&context.reads[0]);
+
+	oriel_guest_view_destroy(context.view);
+	context.view = NULL;
+	assert_true(context.source_destroyed);
+	assert_false(watch.destroyed);
+	fake_fence_signal(&render_fence);
+	assert_int_equal(wl_event_loop_dispatch(context.loop, 0), 0);
+	assert_true(watch.destroyed);
+	fake_fence_finish(&render_fence);
+}
+
+#define TEST(name, its_setup) cmocka_unit_test_setup_teardown(name, its_setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		TEST(destroy_null_is_fine, setup),
+		TEST(create_without_memory_destroys_the_source, setup_alone),
+		TEST(frame_goes_to_the_scene, setup),
+		TEST(frame_replaced_unseen_is_superseded, setup),
+		TEST(frame_sampled_twice_is_shown_once, setup),
+		TEST(frame_replaced_while_it_is_read_is_released_after, setup),
+		TEST(frame_with_a_pending_writer_stays_out_of_the_scene, setup),
+		TEST(frame_that_cannot_be_read_is_rejected, setup),
+		TEST(imported_frame_is_given_the_ready_point, setup_import),
+		TEST(frame_that_the_renderer_refuses_is_read_by_the_cpu, setup_import),
+		TEST(frame_of_a_format_that_the_renderer_lacks_is_not_tried, setup_import),
+		TEST(shared_frame_is_never_imported_nor_waited_for, setup_import),
+		TEST(renderer_that_takes_fences_is_counted_when_it_over_syncs, setup_import),
+		TEST(blank_lets_go_of_everything, setup),
+		TEST(display_that_goes_keeps_its_frame_for_the_grace_period, setup),
+		TEST(display_that_is_back_in_time_is_never_blank, setup),
+		TEST(display_off_and_then_lost_has_one_grace_period, setup),
+		TEST(set_output_fits_the_picture_into_its_box, setup),
+		TEST(set_output_that_is_scaled_filters_by_its_pixels, setup),
+		TEST(poll_hidden_asks_nothing, setup),
+		TEST(poll_asks_until_there_is_a_frame_and_again_when_it_was_seen, setup),
+		TEST(poll_behind_windows_asks_nothing, setup),
+		TEST(poll_of_a_display_that_is_gone_asks_unless_it_is_lost, setup),
+		TEST(destroy_with_a_frame_being_read_keeps_its_buffer, setup_import),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
