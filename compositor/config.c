@@ -1,0 +1,392 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wlr/types/wlr_keyboard.h>
+
+#include "config_reader.h"
+#include "config_value.h"
+#include "guest/source.h"
+
+#define CONFIG_DEFAULT_GUEST_BINDINGS_MAX 9
+#define CONFIG_VFIO_RULE "an absolute path, an mdev's UUID or fd:N"
+
+/*
+ * A file may hold any byte, a message is one line for a terminal. Returns NULL if memory ran out.
+ */
+static char *message_escape(const char *message) {
+	size_t size = 1;
+	for (const char *c = message; *c != '\0'; c++) {
+		size += iscntrl((unsigned char)*c) ? 4 : 1;
+	}
+
+	char *escaped = calloc(1, size);
+	if (escaped == NULL) {
+		return NULL;
+	}
+	char *out = escaped;
+	for (const char *c = message; *c != '\0'; c++) {
+		if (iscntrl((unsigned char)*c)) {
+			out += snprintf(out, 5, "\\x%02x", (unsigned int)(unsigned char)*c);
+		} else {
+			*out++ = *c;
+		}
+	}
+	return escaped;
+}
+
+bool oriel_config_reader_fail(struct oriel_config_reader *reader, const char *format, ...) {
+	char *what = NULL, *message = NULL;
+	*reader->ret_error = NULL;
+
+	va_list args;
+	va_start(args, format);
+	if (vasprintf(&what, format, args) < 0) {
+		what = NULL;
+	}
+	va_end(args);
+	if (what == NULL) {
+		return false;
+	}
+
+	int printed;
+	if (reader->line > 0) {
+		printed = asprintf(&message, "%s:%d: %s", reader->place, reader->line, what);
+	} else {
+		printed = asprintf(&message, "%s: %s", reader->place, what);
+	}
+	free(what);
+	if (printed < 0) {
+		return false;
+	}
+	*reader->ret_error = message_escape(message);
+	free(message);
+	return false;
+}
+
+bool oriel_config_reader_fail_memory(struct oriel_config_reader *reader) {
+	return oriel_config_reader_fail(reader, "out of memory");
+}
+
+static void output_destroy(struct oriel_config_output *output) {
+	if (output == NULL) {
+		return;
+	}
+	wl_list_remove(&output->link);
+	free(output->name);
+	free(output);
+}
+
+static void guest_destroy(struct oriel_config_guest *guest) {
+	if (guest == NULL) {
+		return;
+	}
+	wl_list_remove(&guest->link);
+	free(guest->name);
+	free(guest->driver);
+	free(guest->where);
+	free(guest->output);
+	free(guest);
+}
+
+static void binding_destroy(struct oriel_config_binding *binding) {
+	if (binding == NULL) {
+		return;
+	}
+	wl_list_remove(&binding->link);
+	free(binding->argument);
+	free(binding);
+}
+
+struct oriel_config *oriel_config_create_empty(void) {
+	struct oriel_config *config = calloc(1, sizeof(*config));
+	if (config == NULL) {
+		return NULL;
+	}
+	wl_list_init(&config->outputs);
+	wl_list_init(&config->guests);
+	wl_list_init(&config->bindings);
+	return config;
+}
+
+void oriel_config_destroy(struct oriel_config *config) {
+	if (config == NULL) {
+		return;
+	}
+	struct oriel_config_binding *binding, *binding_tmp;
+	wl_list_for_each_safe(binding, binding_tmp, &config->bindings, link) {
+		binding_destroy(binding);
+	}
+	struct oriel_config_guest *guest, *guest_tmp;
+	wl_list_for_each_safe(guest, guest_tmp, &config->guests, link) {
+		guest_destroy(guest);
+	}
+	struct oriel_config_output *output, *output_tmp;
+	wl_list_for_each_safe(output, output_tmp, &config->outputs, link) {
+		output_destroy(output);
+	}
+	free(config);
+}
+
+struct oriel_config_guest *oriel_config_get_guest(struct oriel_config *config, const char *name) {
+	struct oriel_config_guest *guest;
+	wl_list_for_each(guest, &config->guests, link) {
+		if (strcmp(guest->name, name) == 0) {
+			return guest;
+		}
+	}
+	return NULL;
+}
+
+struct oriel_config_binding *oriel_config_add_binding(struct oriel_config *config, uint32_t modifiers,
+		xkb_keysym_t keysym, enum oriel_action action, const char *argument) {
+	struct oriel_config_binding *binding = calloc(1, sizeof(*binding));
+	if (binding == NULL) {
+		return NULL;
+	}
+	binding->modifiers = modifiers;
+	binding->keysym = keysym;
+	binding->action = action;
+	wl_list_insert(config->bindings.prev, &binding->link);
+	if (argument != NULL) {
+		binding->argument = strdup(argument);
+		if (binding->argument == NULL) {
+			binding_destroy(binding);
+			return NULL;
+		}
+	}
+	return binding;
+}
+
+struct oriel_config *oriel_config_create(void) {
+	struct oriel_config *config = oriel_config_create_empty();
+	if (config == NULL) {
+		return NULL;
+	}
+	config->has_default_bindings = true;
+	if (oriel_config_add_binding(config, WLR_MODIFIER_LOGO | WLR_MODIFIER_SHIFT, XKB_KEY_e,
+			    ORIEL_ACTION_QUIT, NULL) == NULL ||
+			oriel_config_add_binding(config, WLR_MODIFIER_LOGO, XKB_KEY_q,
+					ORIEL_ACTION_CLOSE, NULL) == NULL ||
+			oriel_config_add_binding(config, WLR_MODIFIER_LOGO, XKB_KEY_Return,
+					ORIEL_ACTION_EXEC, "foot") == NULL) {
+		oriel_config_destroy(config);
+		return NULL;
+	}
+	return config;
+}
+
+struct oriel_config_guest *oriel_config_reader_add_guest(
+		struct oriel_config_reader *reader, const char *name) {
+	if (!oriel_config_value_is_name(name)) {
+		oriel_config_reader_fail(reader,
+				"expected " ORIEL_CONFIG_NAME_RULE " for a guest, got \"%s\"", name);
+		return NULL;
+	}
+	struct oriel_config_guest *guest = oriel_config_get_guest(reader->config, name);
+	if (guest != NULL && guest->line > 0) {
+		oriel_config_reader_fail(reader,
+				"expected each guest once, got \"%s\" again (first on line %d)",
+				name, guest->line);
+		return NULL;
+	} else if (guest != NULL) {
+		oriel_config_reader_fail(reader, "expected each guest once, got \"%s\" again", name);
+		return NULL;
+	}
+
+	guest = calloc(1, sizeof(*guest));
+	char *name_copy = strdup(name);
+	if (guest == NULL || name_copy == NULL) {
+		free(guest);
+		free(name_copy);
+		oriel_config_reader_fail_memory(reader);
+		return NULL;
+	}
+	guest->name = name_copy;
+	guest->line = reader->line;
+	wl_list_insert(reader->config->guests.prev, &guest->link);
+	return guest;
+}
+
+static bool where_is_valid(struct oriel_config_reader *reader, const char *driver, const char *where) {
+	if (strcmp(driver, "synthetic") == 0 && where != NULL) {
+		int width, height;
+		if (!oriel_config_value_parse_size(where, &width, &height)) {
+			return oriel_config_reader_fail(reader,
+					"expected WIDTHxHEIGHT with sizes from 1 to %d for synthetic, "
+					"got \"%s\"",
+					ORIEL_CONFIG_SIZE_MAX, where);
+		}
+	} else if (strcmp(driver, "vfio") == 0) {
+		int fd;
+		if (where == NULL) {
+			return oriel_config_reader_fail(reader,
+					"expected a device for vfio (" CONFIG_VFIO_RULE
+					"), got nothing");
+		} else if (strncmp(where, "fd:", 3) == 0) {
+			if (!oriel_config_value_parse_number(where + 3, INT_MAX, &fd)) {
+				return oriel_config_reader_fail(reader,
+						"expected \"fd:\" and a file's number, got \"%s\"",
+						where);
+			}
+		} else if (where[0] != '/' && !oriel_config_value_is_uuid(where)) {
+			return oriel_config_reader_fail(reader,
+					"expected a device for vfio (" CONFIG_VFIO_RULE
+					"), got \"%s\"",
+					where);
+		}
+	}
+	return true;
+}
+
+bool oriel_config_reader_set_source(struct oriel_config_reader *reader,
+		struct oriel_config_guest *guest, const char *driver, const char *where) {
+	if (!oriel_source_driver_exists(driver)) {
+		return oriel_config_reader_fail(reader,
+				"expected a source that is built in, such as vfio or synthetic, got \"%s\"",
+				driver);
+	}
+	if (!where_is_valid(reader, driver, where)) {
+		return false;
+	}
+	guest->driver = strdup(driver);
+	guest->where = where != NULL ? strdup(where) : NULL;
+	if (guest->driver == NULL || (where != NULL && guest->where == NULL)) {
+		return oriel_config_reader_fail_memory(reader);
+	}
+	return true;
+}
+
+bool oriel_config_reader_set_output(struct oriel_config_reader *reader,
+		struct oriel_config_guest *guest, const char *output_name) {
+	if (!oriel_config_value_is_name(output_name)) {
+		return oriel_config_reader_fail(reader,
+				"expected " ORIEL_CONFIG_NAME_RULE " for an output, got \"%s\"",
+				output_name);
+	}
+	guest->output = strdup(output_name);
+	return guest->output != NULL || oriel_config_reader_fail_memory(reader);
+}
+
+/* Takes spec, a copy, apart in place. */
+static struct oriel_config_guest *reader_add_spec(struct oriel_config_reader *reader, char *spec) {
+	char *source = strchr(spec, '=');
+	if (source == NULL) {
+		oriel_config_reader_fail(reader, "expected NAME=SOURCE[,output=NAME], got no \"=\"");
+		return NULL;
+	}
+	*source++ = '\0';
+	char *option = strchr(source, ',');
+	if (option != NULL) {
+		*option++ = '\0';
+	}
+	char *where = strchr(source, ':');
+	if (where != NULL) {
+		*where++ = '\0';
+	}
+
+	struct oriel_config_guest *guest = oriel_config_reader_add_guest(reader, spec);
+	if (guest == NULL) {
+		return NULL;
+	}
+	if (!oriel_config_reader_set_source(reader, guest, source, where)) {
+		goto err_guest;
+	}
+	while (option != NULL) {
+		char *next = strchr(option, ',');
+		if (next != NULL) {
+			*next++ = '\0';
+		}
+		if (strncmp(option, "output=", 7) != 0) {
+			oriel_config_reader_fail(reader,
+					"expected output=NAME after the source, got \"%s\"", option);
+			goto err_guest;
+		}
+		if (guest->output != NULL) {
+			oriel_config_reader_fail(reader, "expected one output, got \"%s\" as well",
+					option + 7);
+			goto err_guest;
+		}
+		if (!oriel_config_reader_set_output(reader, guest, option + 7)) {
+			goto err_guest;
+		}
+		option = next;
+	}
+	return guest;
+
+err_guest:
+	guest_destroy(guest);
+	return NULL;
+}
+
+bool oriel_config_add_guest(struct oriel_config *config, const char *spec, char **ret_error) {
+	struct oriel_config_reader reader = {
+		.config = config,
+		.place = "--guest",
+		.ret_error = ret_error,
+	};
+	char *place = NULL;
+	if (asprintf(&place, "--guest \"%s\"", spec) < 0) {
+		return oriel_config_reader_fail_memory(&reader);
+	}
+	reader.place = place;
+
+	struct oriel_config_guest *guest = NULL;
+	char *copy = strdup(spec);
+	if (copy == NULL) {
+		oriel_config_reader_fail_memory(&reader);
+		goto out;
+	}
+	guest = reader_add_spec(&reader, copy);
+	free(copy);
+
+	int position = wl_list_length(&config->guests);
+	if (guest != NULL && config->has_default_bindings &&
+			position <= CONFIG_DEFAULT_GUEST_BINDINGS_MAX &&
+			oriel_config_add_binding(config, WLR_MODIFIER_LOGO,
+					XKB_KEY_1 + (xkb_keysym_t)position - 1, ORIEL_ACTION_GUEST,
+					guest->name) == NULL) {
+		guest_destroy(guest);
+		guest = NULL;
+		oriel_config_reader_fail_memory(&reader);
+	}
+
+out:
+	free(place);
+	return guest != NULL;
+}
+
+/* Returns NULL if there is no such file, or no absolute folder to look in. */
+static char *find_path_in(const char *folder, const char *rest) {
+	if (folder == NULL || folder[0] != '/') {
+		return NULL;
+	}
+	char *path;
+	if (asprintf(&path, "%s/%s", folder, rest) < 0) {
+		return NULL;
+	}
+	if (access(path, F_OK) < 0) {
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+char *oriel_config_find_path(void) {
+	char *path = find_path_in(getenv("XDG_CONFIG_HOME"), "oriel/config");
+	if (path == NULL) {
+		path = find_path_in(getenv("HOME"), ".config/oriel/config");
+	}
+	if (path == NULL) {
+		path = find_path_in("/etc/xdg", "oriel/config");
+	}
+	if (path == NULL) {
+		path = find_path_in("/etc", "oriel/config");
+	}
+	return path;
+}
