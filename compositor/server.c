@@ -1,0 +1,314 @@
+#include "server.h"
+
+#include <stdlib.h>
+#include <wlr/backend.h>
+#include <wlr/backend/session.h>
+#include <wlr/render/allocator.h>
+#include <wlr/render/wlr_renderer.h>
+#include <wlr/types/wlr_compositor.h>
+#include <wlr/types/wlr_ext_image_capture_source_v1.h>
+#include <wlr/types/wlr_ext_image_copy_capture_v1.h>
+#include <wlr/types/wlr_output_layout.h>
+#include <wlr/types/wlr_presentation_time.h>
+#include <wlr/types/wlr_scene.h>
+#include <wlr/types/wlr_screencopy_v1.h>
+#include <wlr/types/wlr_single_pixel_buffer_v1.h>
+#include <wlr/types/wlr_subcompositor.h>
+#include <wlr/types/wlr_viewporter.h>
+#include <wlr/types/wlr_xdg_output_v1.h>
+#include <wlr/util/log.h>
+
+#include "config.h"
+#include "guest/source.h"
+#include "input/seat.h"
+#include "launch.h"
+#include "shell/xdg.h"
+#include "view/guest_view.h"
+
+#define COMPOSITOR_VERSION 6
+#define PRESENTATION_VERSION 2
+#define COPY_CAPTURE_VERSION 1
+
+static void server_set_guests_in_front(struct oriel_server *server, bool in_front) {
+	server->guests_in_front = in_front;
+	struct wlr_scene_tree *front = in_front ? server->guests_tree : server->windows_tree;
+	wlr_scene_node_raise_to_top(&front->node);
+}
+
+/* Brings the guest in front of the windows, or back behind them if it is there already. */
+static void server_show_guest(struct oriel_server *server, const char *name) {
+	struct oriel_guest_view *view = oriel_layout_find(&server->layout, name);
+	if (view == NULL) {
+		wlr_log(WLR_ERROR, "guest %s: is not there", name);
+		return;
+	}
+	bool was_shown = view->output != NULL;
+	oriel_layout_select(&server->layout, view);
+	server_set_guests_in_front(server, !server->guests_in_front || !was_shown);
+	if (server->guests_in_front) {
+		oriel_seat_focus_surface(server->seat, NULL);
+	} else {
+		oriel_xdg_shell_focus_front(server->xdg_shell);
+	}
+}
+
+/* A window that has the keyboard must be seen. */
+static void server_handle_focus(struct wl_listener *listener, void *data) {
+	struct oriel_server *server = wl_container_of(listener, server, focus);
+	if (data != NULL && server->guests_in_front) {
+		server_set_guests_in_front(server, false);
+	}
+}
+
+static void server_handle_action(struct wl_listener *listener, void *data) {
+	struct oriel_server *server = wl_container_of(listener, server, action);
+	const struct oriel_config_binding *binding = data;
+	switch (binding->action) {
+	case ORIEL_ACTION_QUIT:
+		wl_display_terminate(server->display);
+		break;
+	case ORIEL_ACTION_GUEST:
+		server_show_guest(server, binding->argument);
+		break;
+	case ORIEL_ACTION_EXEC:
+		oriel_launch(binding->argument);
+		break;
+	case ORIEL_ACTION_CLOSE:
+		oriel_xdg_shell_close_focused(server->xdg_shell);
+		break;
+	case ORIEL_ACTION_VT:
+		if (server->session != NULL) {
+			wlr_session_change_vt(server->session,
+					(unsigned)strtoul(binding->argument, NULL, 10));
+		}
+		break;
+	}
+}
+
+static void server_handle_renderer_lost(struct wl_listener *listener, void *data) {
+	struct oriel_server *server = wl_container_of(listener, server, renderer_lost);
+	wlr_log(WLR_ERROR, "the renderer has lost its device: ending");
+	server->failed = true;
+	wl_display_terminate(server->display);
+}
+
+static void server_handle_session_destroy(struct wl_listener *listener, void *data) {
+	struct oriel_server *server = wl_container_of(listener, server, session_destroy);
+	wl_list_remove(&server->session_destroy.link);
+	wl_list_init(&server->session_destroy.link);
+	server->session = NULL;
+	if (!server->ending) {
+		wlr_log(WLR_ERROR, "the session is lost: ending");
+		server->failed = true;
+		wl_display_terminate(server->display);
+	}
+}
+
+static void server_handle_outputs_closed(struct wl_listener *listener, void *data) {
+	struct oriel_server *server = wl_container_of(listener, server, outputs_closed);
+	wl_display_terminate(server->display);
+}
+
+/* No linux-dmabuf: a client's dma-buf would be read without passing a latch. */
+static bool server_init_globals(struct oriel_server *server) {
+	struct wl_display *display = server->display;
+	return wlr_renderer_init_wl_shm(server->renderer, display) &&
+			wlr_compositor_create(display, COMPOSITOR_VERSION, server->renderer) != NULL &&
+			wlr_subcompositor_create(display) != NULL &&
+			wlr_viewporter_create(display) != NULL &&
+			wlr_single_pixel_buffer_manager_v1_create(display) != NULL &&
+			wlr_presentation_create(display, server->backend, PRESENTATION_VERSION) !=
+			NULL &&
+			wlr_screencopy_manager_v1_create(display) != NULL &&
+			wlr_ext_image_copy_capture_manager_v1_create(
+					display, COPY_CAPTURE_VERSION) != NULL &&
+			wlr_ext_output_image_capture_source_manager_v1_create(
+					display, COPY_CAPTURE_VERSION) != NULL &&
+			wlr_xdg_output_manager_v1_create(display, server->output_layout) != NULL;
+}
+
+static bool server_init_scene(struct oriel_server *server) {
+	server->output_layout = wlr_output_layout_create(server->display);
+	server->scene = wlr_scene_create();
+	if (server->output_layout == NULL || server->scene == NULL) {
+		return false;
+	}
+	server->scene_layout = wlr_scene_attach_output_layout(server->scene, server->output_layout);
+	server->guests_tree = wlr_scene_tree_create(&server->scene->tree);
+	server->windows_tree = wlr_scene_tree_create(&server->scene->tree);
+	return server->scene_layout != NULL && server->guests_tree != NULL &&
+			server->windows_tree != NULL;
+}
+
+static void server_add_guests(struct oriel_server *server) {
+	const struct oriel_config_guest *guest;
+	wl_list_for_each(guest, &server->config->guests, link) {
+		struct oriel_source *source = oriel_source_create(
+				server->loop, guest->name, guest->driver, guest->where);
+		if (source == NULL) {
+			continue;
+		}
+		struct oriel_guest_view *view = oriel_guest_view_create(server->loop,
+				server->guests_tree, &server->render_sync, source, guest->output);
+		if (view != NULL) {
+			oriel_layout_add(&server->layout, view);
+		}
+	}
+}
+
+static bool server_init_renderer(struct oriel_server *server) {
+	server->backend = wlr_backend_autocreate(server->loop, &server->session);
+	if (server->backend == NULL) {
+		wlr_log(WLR_ERROR, "no backend: see WLR_BACKENDS in oriel(1)");
+		return false;
+	}
+	if (server->session != NULL) {
+		server->session_destroy.notify = server_handle_session_destroy;
+		wl_signal_add(&server->session->events.destroy, &server->session_destroy);
+	}
+	server->renderer = wlr_renderer_autocreate(server->backend);
+	if (server->renderer == NULL) {
+		wlr_log(WLR_ERROR, "no renderer: see WLR_RENDERER in oriel(1)");
+		return false;
+	}
+	server->renderer_lost.notify = server_handle_renderer_lost;
+	wl_signal_add(&server->renderer->events.lost, &server->renderer_lost);
+	oriel_render_sync_init(&server->render_sync, server->renderer);
+	server->allocator = wlr_allocator_autocreate(server->backend, server->renderer);
+	if (server->allocator == NULL) {
+		wlr_log(WLR_ERROR, "no memory for the outputs that the renderer can draw to");
+		return false;
+	}
+	return true;
+}
+
+static bool server_init(struct oriel_server *server) {
+	server->display = wl_display_create();
+	if (server->display == NULL) {
+		wlr_log(WLR_ERROR, "no Wayland display: out of memory or files");
+		return false;
+	}
+	server->loop = wl_display_get_event_loop(server->display);
+	if (!server_init_renderer(server)) {
+		return false;
+	}
+	if (!server_init_scene(server) || !server_init_globals(server)) {
+		wlr_log(WLR_ERROR, "out of memory");
+		return false;
+	}
+	oriel_layout_init(&server->layout, server->output_layout);
+	server->outputs = (struct oriel_outputs){
+		.loop = server->loop,
+		.renderer = server->renderer,
+		.allocator = server->allocator,
+		.scene = server->scene,
+		.output_layout = server->output_layout,
+		.scene_layout = server->scene_layout,
+		.sync = &server->render_sync,
+		.config = server->config,
+		.layout = &server->layout,
+	};
+	oriel_outputs_init(&server->outputs, server->backend);
+	server->outputs_closed.notify = server_handle_outputs_closed;
+	wl_signal_add(&server->outputs.events.closed, &server->outputs_closed);
+
+	server->seat = oriel_seat_create(server->display, server->backend, server->output_layout,
+			server->scene, server->session, server->config);
+	if (server->seat != NULL) {
+		server->action.notify = server_handle_action;
+		wl_signal_add(&server->seat->events.action, &server->action);
+		server->focus.notify = server_handle_focus;
+		wl_signal_add(&server->seat->events.focus, &server->focus);
+		server->xdg_shell = oriel_xdg_shell_create(server->display, server->windows_tree,
+				server->seat, server->output_layout);
+	}
+	if (server->xdg_shell == NULL) {
+		wlr_log(WLR_ERROR, "out of memory");
+		return false;
+	}
+	server_add_guests(server);
+	return true;
+}
+
+struct oriel_server *oriel_server_create(const struct oriel_config *config) {
+	struct oriel_server *server = calloc(1, sizeof(*server));
+	if (server == NULL) {
+		wlr_log(WLR_ERROR, "out of memory");
+		return NULL;
+	}
+	server->config = config;
+	server->render_sync.drm_fd = -1;
+	wl_list_init(&server->action.link);
+	wl_list_init(&server->focus.link);
+	wl_list_init(&server->renderer_lost.link);
+	wl_list_init(&server->session_destroy.link);
+	wl_list_init(&server->outputs_closed.link);
+	wl_list_init(&server->layout.views);
+	if (!server_init(server)) {
+		oriel_server_destroy(server);
+		return NULL;
+	}
+	return server;
+}
+
+bool oriel_server_start(struct oriel_server *server) {
+	if (!wlr_backend_start(server->backend)) {
+		wlr_log(WLR_ERROR, "the backend does not start");
+		return false;
+	}
+	return true;
+}
+
+const char *oriel_server_listen(struct oriel_server *server) {
+	const char *socket = wl_display_add_socket_auto(server->display);
+	if (socket == NULL) {
+		wlr_log_errno(WLR_ERROR, "no Wayland socket in XDG_RUNTIME_DIR");
+		return NULL;
+	}
+	setenv("WAYLAND_DISPLAY", socket, true);
+	return socket;
+}
+
+/*
+ * Each part goes before what it stands on. The guests' frames go in between: an output that is
+ * still there may be reading them, so they are let go before the outputs and counted after.
+ */
+void oriel_server_destroy(struct oriel_server *server) {
+	if (server == NULL) {
+		return;
+	}
+	server->ending = true;
+	if (server->display != NULL) {
+		wl_display_destroy_clients(server->display);
+	}
+	wl_list_remove(&server->action.link);
+	wl_list_remove(&server->focus.link);
+	oriel_xdg_shell_destroy(server->xdg_shell);
+	oriel_seat_destroy(server->seat);
+	oriel_layout_blank(&server->layout);
+	if (server->backend != NULL) {
+		wlr_backend_destroy(server->backend);
+	}
+	wl_list_remove(&server->session_destroy.link);
+	wl_list_remove(&server->outputs_closed.link);
+	if (server->outputs.layout != NULL) {
+		oriel_outputs_finish(&server->outputs);
+	}
+	if (!wl_list_empty(&server->layout.views)) {
+		oriel_layout_print_stats(&server->layout, stderr);
+	}
+	oriel_layout_finish(&server->layout);
+	if (server->scene != NULL) {
+		wlr_scene_node_destroy(&server->scene->tree.node);
+	}
+	oriel_render_sync_finish(&server->render_sync);
+	wlr_allocator_destroy(server->allocator);
+	wl_list_remove(&server->renderer_lost.link);
+	if (server->renderer != NULL) {
+		wlr_renderer_destroy(server->renderer);
+	}
+	if (server->display != NULL) {
+		wl_display_destroy(server->display);
+	}
+	free(server);
+}
