@@ -23,6 +23,8 @@ static struct {
 	size_t watched_count;
 	struct fence_spy_counts counts;
 	bool ignore;
+	void (*cpu_access_hook)(void *data); /* may be NULL */
+	void *cpu_access_data;
 	int import_error;
 	int delay_fd;
 	unsigned int delayed;
@@ -49,6 +51,11 @@ void fence_spy_ignore(bool ignore) {
 	spy.ignore = ignore;
 }
 
+void fence_spy_on_cpu_access(void (*hook)(void *data), void *data) {
+	spy.cpu_access_hook = hook;
+	spy.cpu_access_data = data;
+}
+
 void fence_spy_fail_imports(int error) {
 	spy.import_error = error;
 }
@@ -59,6 +66,15 @@ void fence_spy_delay_render(int sync_file_fd) {
 
 unsigned int fence_spy_count_delayed(void) {
 	return spy.delayed;
+}
+
+static void spy_begin_cpu_access(void) {
+	spy.counts.cpu_begins++;
+	void (*hook)(void *data) = spy.cpu_access_hook;
+	if (hook != NULL) {
+		spy.cpu_access_hook = NULL;
+		hook(spy.cpu_access_data);
+	}
 }
 
 static bool spy_watches(int fd) {
@@ -110,7 +126,7 @@ static bool spy_count(unsigned long request, const void *arg, const void *caller
 		if (sync->flags & DMA_BUF_SYNC_END) {
 			counts->cpu_ends++;
 		} else {
-			counts->cpu_begins++;
+			spy_begin_cpu_access();
 		}
 		return true;
 	}

@@ -35,6 +35,9 @@ struct fence_spy_counts fence_spy_count(void);
 /* While true, nothing is counted: what comes is the test's own. */
 void fence_spy_ignore(bool ignore);
 
+/* Calls hook once, when the next CPU access of such a dma-buf begins, before the kernel does. */
+void fence_spy_on_cpu_access(void (*hook)(void *data), void *data);
+
 /* The next imports fail with that errno; 0 lets them through again. */
 void fence_spy_fail_imports(int error);
 

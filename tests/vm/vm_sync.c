@@ -21,6 +21,7 @@
 
 #include "bridge/latch.h"
 #include "bridge/render_sync.h"
+#include "fence_spy.h"
 #include "guest/source.h"
 #include "screenshot.h"
 #include "server.h"
@@ -37,6 +38,7 @@ _Static_assert(VGPU_SCENE_PAGES >= ORIEL_LATCH_DEPTH + 3, "too few pages to over
 static int setup(void **state) {
 	struct vgpu_scene *scene = calloc(1, sizeof(*scene));
 	*state = scene;
+	fence_spy_reset();
 	return scene != NULL ? 0 : -1;
 }
 
@@ -258,6 +260,38 @@ static void compose_with_writer_of_shown_page_pending_goes_ahead(void **state) {
 	vgpu_scene_check_screen(scene, 0);
 }
 
+struct arrival {
+	struct vgpu_scene *scene;
+	bool has_come;
+};
+
+static void add_writer_of_page_1(void *data) {
+	struct arrival *arrival = data;
+	vgpu_scene_add_writer(arrival->scene, 1);
+	arrival->has_come = true;
+}
+
+/*
+ * The CPU's access to a buffer begins with an ioctl in which the kernel waits for writers. One
+ * that comes when oriel has looked for them, and has not called yet, is waited for by nobody.
+ */
+static void read_with_writer_coming_at_last_moment_goes_ahead(void **state) {
+	struct vgpu_scene *scene = *state;
+	vgpu_scene_start(scene);
+	/* The buffers that are new from here on are the CPU's to read, whatever the renderer. */
+	scene->fixture.server->render_sync.can_import = false;
+	struct arrival arrival = { .scene = scene };
+	fence_spy_watch(scene->dmabuf_fds[1]);
+	fence_spy_on_cpu_access(add_writer_of_page_1, &arrival);
+	vgpu_scene_flip(scene, 1);
+	vgpu_scene_take(scene);
+	vgpu_scene_step_until_shown(scene, 1);
+	assert_true(arrival.has_come);
+	vgpu_scene_check_screen(scene, 1);
+	vgpu_scene_check_fences(scene, 1, 1, 0);
+	assert_int_equal(vgpu_scene_count(scene).over_sync, 0);
+}
+
 static void signal_in_reverse_order_shows_newest_only(void **state) {
 	struct vgpu_scene *scene = *state;
 	vgpu_scene_start(scene);
@@ -468,6 +502,7 @@ int main(void) {
 		SYNC_TEST(show_with_two_writers_pending_waits_for_both),
 		SYNC_TEST(show_with_aborted_writer_goes_ahead),
 		SYNC_TEST(compose_with_writer_of_shown_page_pending_goes_ahead),
+		SYNC_TEST(read_with_writer_coming_at_last_moment_goes_ahead),
 		SYNC_TEST(signal_in_reverse_order_shows_newest_only),
 		SYNC_TEST(take_ready_supersedes_late),
 		SYNC_TEST(take_beyond_depth_replaces_newest),
