@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "syscall.h"
+#include "trace.h"
 
 int sb_dmabuf_export_sync_file(int dmabuf_fd, enum sb_access access, int *ret_sync_file_fd) {
 	struct dma_buf_export_sync_file data = { .fd = -1 };
@@ -20,6 +21,7 @@ int sb_dmabuf_export_sync_file(int dmabuf_fd, enum sb_access access, int *ret_sy
 	}
 
 	int ret = sb_sys_ioctl_restart(dmabuf_fd, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &data);
+	sb_trace_dmabuf(SB_TRACE_EXPORT, dmabuf_fd, access, data.fd, ret);
 	if (ret < 0) {
 		return ret;
 	}
@@ -41,40 +43,56 @@ int sb_dmabuf_import_sync_file(int dmabuf_fd, enum sb_access access, int sync_fi
 	}
 
 	int ret = sb_sys_ioctl_restart(dmabuf_fd, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &data);
+	sb_trace_dmabuf(SB_TRACE_IMPORT, dmabuf_fd, access, sync_file_fd, ret);
 	return ret < 0 ? ret : 0;
 }
 
-static int dmabuf_sync(int dmabuf_fd, enum sb_access access, uint64_t step) {
-	struct dma_buf_sync data = { .flags = step };
+static int dmabuf_get_cpu_flags(enum sb_access access, uint64_t *ret_flags) {
 	switch (access) {
 	case SB_ACCESS_READ:
-		data.flags |= DMA_BUF_SYNC_READ;
-		break;
+		*ret_flags = DMA_BUF_SYNC_READ;
+		return 0;
 	case SB_ACCESS_WRITE:
 		/*
 		 * WRITE alone is DMA_TO_DEVICE in the kernel. That does not drop stale cache lines at
 		 * the start, and flushing a partly written one at the end would put back its old rest.
 		 */
-		data.flags |= DMA_BUF_SYNC_RW;
-		break;
-	default:
-		return -EINVAL;
+		*ret_flags = DMA_BUF_SYNC_RW;
+		return 0;
 	}
-
-	int ret;
-	do {
-		ret = sb_sys_ioctl(dmabuf_fd, DMA_BUF_IOCTL_SYNC, &data);
-		/* The start may wait for ever, and only a signal gets its caller out again. */
-	} while (ret == -EAGAIN || (ret == -EINTR && step == DMA_BUF_SYNC_END));
-	return ret < 0 ? ret : 0;
+	return -EINVAL;
 }
 
 int sb_dmabuf_begin_cpu_access(int dmabuf_fd, enum sb_access access) {
-	return dmabuf_sync(dmabuf_fd, access, DMA_BUF_SYNC_START);
+	uint64_t flags;
+	int ret = dmabuf_get_cpu_flags(access, &flags);
+	if (ret < 0) {
+		return ret;
+	}
+	const struct sb_trace_target target = {
+		.sync_file_fd = -1,
+		.dmabuf_fd = dmabuf_fd,
+		.access = access,
+	};
+	sb_trace_target(SB_TRACE_WAIT_BEGIN, &target, 0);
+	struct dma_buf_sync data = { .flags = flags | DMA_BUF_SYNC_START };
+	do {
+		ret = sb_sys_ioctl(dmabuf_fd, DMA_BUF_IOCTL_SYNC, &data);
+		/* It may wait for ever, and only a signal gets its caller out again: not for EINTR. */
+	} while (ret == -EAGAIN);
+	sb_trace_target(SB_TRACE_WAIT_END, &target, ret);
+	return ret < 0 ? ret : 0;
 }
 
 int sb_dmabuf_end_cpu_access(int dmabuf_fd, enum sb_access access) {
-	return dmabuf_sync(dmabuf_fd, access, DMA_BUF_SYNC_END);
+	uint64_t flags;
+	int ret = dmabuf_get_cpu_flags(access, &flags);
+	if (ret < 0) {
+		return ret;
+	}
+	struct dma_buf_sync data = { .flags = flags | DMA_BUF_SYNC_END };
+	ret = sb_sys_ioctl_restart(dmabuf_fd, DMA_BUF_IOCTL_SYNC, &data);
+	return ret < 0 ? ret : 0;
 }
 
 int sb_dmabuf_get_size(int dmabuf_fd, uint64_t *ret_size_bytes) {

@@ -4,17 +4,16 @@
 #include <errno.h>
 #include <linux/sync_file.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fd.h"
 #include "syscall.h"
+#include "trace.h"
+#include "wait.h"
 
 /* A frame's fences are one per writer of one buffer: more than this many are rare. */
 #define SYNC_FILE_FENCES_ON_STACK 16
-
-#define NS_PER_S INT64_C(1000000000)
 
 int sb_sync_file_merge(const char *name, int a_fd, int b_fd, int *ret_fd) {
 	struct sync_merge_data data = { .fd2 = b_fd, .fence = -1 };
@@ -24,6 +23,7 @@ int sb_sync_file_merge(const char *name, int a_fd, int b_fd, int *ret_fd) {
 	}
 
 	int ret = sb_sys_ioctl_restart(a_fd, SYNC_IOC_MERGE, &data);
+	sb_trace_merge(a_fd, b_fd, data.fence, ret);
 	if (ret < 0) {
 		return ret;
 	}
@@ -118,64 +118,14 @@ free_allocated:
 	return ret;
 }
 
-static struct timespec timespec_from_ns(int64_t ns) {
-	return (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
-}
-
-static int now_get_ns(int64_t *ret_ns) {
-	struct timespec now;
-	int ret = sb_sys_now(&now);
-	if (ret < 0) {
-		return ret;
-	}
-	*ret_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-	return 0;
-}
-
 int sb_sync_file_wait(int fd, int64_t timeout_ns) {
-	if (fd < 0) {
-		/* poll() would skip it, and wait for nothing. */
-		return -EBADF;
+	const struct sb_trace_target target = { .sync_file_fd = fd, .dmabuf_fd = -1 };
+	sb_trace_target(SB_TRACE_WAIT_BEGIN, &target, 0);
+	int64_t deadline_ns;
+	int ret = sb_wait_get_deadline(timeout_ns, &deadline_ns);
+	if (ret == 0) {
+		ret = sb_wait_fd(fd, POLLIN, deadline_ns);
 	}
-
-	/* Without a timeout, and for a mere test, no clock is read. */
-	bool has_deadline = timeout_ns > 0;
-	int64_t deadline_ns = 0;
-	if (has_deadline) {
-		int64_t now_ns;
-		int ret = now_get_ns(&now_ns);
-		if (ret < 0) {
-			return ret;
-		}
-		deadline_ns = timeout_ns < INT64_MAX - now_ns ? now_ns + timeout_ns : INT64_MAX;
-	}
-
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	for (;;) {
-		struct timespec timeout = timespec_from_ns(timeout_ns);
-		int ret = sb_sys_ppoll(&pollfd, 1, timeout_ns < 0 ? NULL : &timeout);
-		if (ret == 0) {
-			return -ETIME;
-		}
-		if (ret > 0) {
-			break;
-		}
-		if (ret != -EINTR) {
-			return ret;
-		}
-		if (has_deadline) {
-			int64_t now_ns;
-			ret = now_get_ns(&now_ns);
-			if (ret < 0) {
-				return ret;
-			}
-			/* Past the deadline it is tested once more: it may have signalled by then. */
-			timeout_ns = now_ns < deadline_ns ? deadline_ns - now_ns : 0;
-		}
-	}
-
-	if ((pollfd.revents & POLLNVAL) != 0) {
-		return -EBADF;
-	}
-	return pollfd.revents == POLLIN ? 0 : -EINVAL;
+	sb_trace_target(SB_TRACE_WAIT_END, &target, ret);
+	return ret;
 }

@@ -7,6 +7,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /*
  * Fences of a dma-buf in and out, as sync_files.
  *
@@ -89,15 +91,18 @@ int sb_dmabuf_import_sync_file(int dmabuf_fd, enum sb_access access, int sync_fi
  * line keeps the others right only if it had read them afresh.
  *
  * Blocks without bound. The kernel waits in here for the fences that are on the dma-buf when it
- * is called, those added after a snapshot included (READ: writers, WRITE: all). An event loop
- * calls it only when nothing is pending, and, where somebody else can add fences at any time, with
- * a timer armed that ends it by a signal. EAGAIN is tried again.
+ * is called, those added after a snapshot included (READ: writers, WRITE: all), and for some that
+ * are added meanwhile: it begins again when its list of them has to grow. An event loop calls it
+ * only when nothing is pending, and, where somebody else can add fences at any time, with a timer
+ * armed that ends it by a signal. EAGAIN is tried again.
  *
  * dmabuf_fd is borrowed. Returns 0, or
  * -EINTR: a signal came whose handler was installed without SA_RESTART: nothing has begun, and it
- * may be called again; -ENOTTY: the fd is no dma-buf; -EBADF: it is not open; -EINVAL: access is none of enum
- * sb_access; or what the dma-buf's exporter returned. On failure the memory must not be accessed,
- * and sb_dmabuf_end_cpu_access() is not called.
+ * may be called again;
+ * -ENOTTY: the fd is no dma-buf; -EBADF: it is not open;
+ * -EINVAL: access is none of enum sb_access;
+ * or what the dma-buf's exporter returned. On failure the memory must not be accessed, and
+ * sb_dmabuf_end_cpu_access() is not called.
  *
  * Source: DMA_BUF_IOCTL_SYNC with DMA_BUF_SYNC_START, linux/dma-buf.h, Linux 4.6; the wait:
  * dma_buf_begin_cpu_access() in drivers/dma-buf/dma-buf.c.
@@ -110,8 +115,8 @@ int sb_dmabuf_begin_cpu_access(int dmabuf_fd, enum sb_access access);
  * access is what sb_dmabuf_begin_cpu_access() was given. Adds no fence: work that depends on what
  * was written is submitted after this has returned.
  *
- * Waits for no fence; an exporter may take as long as flushing the caches takes. EINTR and EAGAIN
- * are tried again. dmabuf_fd is borrowed. Returns 0 or the errors of
+ * Does not wait for any fence; an exporter may take as long as flushing the caches takes. EINTR
+ * and EAGAIN are tried again. dmabuf_fd is borrowed. Returns 0 or the errors of
  * sb_dmabuf_begin_cpu_access(). On failure, devices may not see what was written.
  *
  * Source: DMA_BUF_IOCTL_SYNC with DMA_BUF_SYNC_END, linux/dma-buf.h, Linux 4.6.
@@ -131,6 +136,8 @@ int sb_dmabuf_end_cpu_access(int dmabuf_fd, enum sb_access access);
  * Source: lseek() with SEEK_END on a dma-buf, Documentation/driver-api/dma-buf.rst, Linux 3.12.
  */
 int sb_dmabuf_get_size(int dmabuf_fd, uint64_t *ret_size_bytes);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /*
  * sync_files: fds that stand for a fixed set of fences.
  *
@@ -22,6 +24,7 @@ extern "C" {
 /* The kernel's limit for names, with the terminating zero (sync_file_info.name). */
 #define SB_SYNC_FILE_NAME_SIZE 32
 
+/* What sb_sync_file_get_info() finds out. */
 struct sb_sync_file_info {
 	/*
 	 * 0: at least one fence is pending, whether others failed or not; 1: all signalled, none
@@ -110,6 +113,8 @@ int sb_sync_file_get_info(int fd, struct sb_sync_file_info *ret_info);
  * Source: ppoll() for POLLIN, sync_file_poll() in drivers/dma-buf/sync_file.c, Linux 4.7.
  */
 int sb_sync_file_wait(int fd, int64_t timeout_ns);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 #include "mock_ioctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include <cmocka.h>
 
 #include "fds.h"
+#include "mock_syncobj.h"
 #include "syscall.h"
 
 #define FILES_MAX 256
@@ -57,14 +60,17 @@ static struct {
 	int64_t interrupt_at_ns;
 	bool interrupt_armed;
 	short report;
+	bool poll_is_old;
 	unsigned long removed_request;
 	unsigned int shrink;
+	bool inodes_shared;
 	uint64_t sync_flags;
 
 	unsigned int calls;
 	unsigned int fail_nth;
 	int fail_error;
 	int injected;
+	bool disarmed;
 
 	int fds_before;
 } kernel;
@@ -76,13 +82,26 @@ static int plan_error;
 int mock_setup(void **state) {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
+	mock_syncobj_reset();
 	kernel.now_ns = 1000 * NS_PER_S;
 	kernel.fds_before = fds_count_open();
 	return kernel.fds_before < 0 ? -1 : 0;
 }
 
+static bool syncobjs_are_closed(void) {
+	unsigned int leaks = mock_syncobj_count_leaks();
+	mock_syncobj_reset();
+	if (leaks > 0) {
+		print_error("%u handles of syncobjs are left\n", leaks);
+	}
+	return leaks == 0;
+}
+
 int mock_teardown(void **state) {
 	(void)state;
+	if (!syncobjs_are_closed()) {
+		return -1;
+	}
 	int fds_after = fds_count_open();
 	if (fds_after != kernel.fds_before) {
 		print_error("open fds: %d before, %d after\n", kernel.fds_before, fds_after);
@@ -121,6 +140,7 @@ void mock_fence_signal(uint64_t fences, int err) {
 			fence->signalled_ns = kernel.now_ns;
 		}
 	}
+	mock_syncobj_update();
 }
 
 void mock_fence_signal_at(uint64_t fences, int64_t at_ns) {
@@ -131,7 +151,7 @@ void mock_fence_signal_at(uint64_t fences, int64_t at_ns) {
 	}
 }
 
-static uint64_t fences_pending(uint64_t fences) {
+uint64_t mock_fences_get_pending(uint64_t fences) {
 	uint64_t pending = 0;
 	for (unsigned int i = 0; i < kernel.fence_count; i++) {
 		if (kernel.fences[i].status == 0) {
@@ -151,12 +171,16 @@ static int64_t fences_last_signalled_ns(uint64_t fences) {
 	return last_ns;
 }
 
-/* What the kernel calls a stub: a fence that has signalled, where a set would be empty. */
-static uint64_t fence_create_stub(int64_t signalled_ns) {
+uint64_t mock_fence_create_stub(int64_t signalled_ns) {
 	uint64_t stub = mock_fence_create();
 	kernel.fences[kernel.fence_count - 1].status = 1;
 	kernel.fences[kernel.fence_count - 1].signalled_ns = signalled_ns;
 	return stub;
+}
+
+uint64_t mock_fences_merge(uint64_t fences) {
+	uint64_t pending = mock_fences_get_pending(fences);
+	return pending != 0 ? pending : mock_fence_create_stub(fences_last_signalled_ns(fences));
 }
 
 /* The clock. */
@@ -189,6 +213,18 @@ static void clock_run(uint64_t fences, int64_t limit_ns) {
 			mock_fence_signal(UINT64_C(1) << i, 0);
 		}
 	}
+}
+
+int mock_clock_run(uint64_t fences, int64_t limit_ns) {
+	if (kernel.interrupt_armed && kernel.interrupt_at_ns <= kernel.now_ns) {
+		kernel.interrupt_armed = false;
+		return -EINTR;
+	}
+	clock_run(fences,
+			kernel.interrupt_armed && kernel.interrupt_at_ns < limit_ns
+					? kernel.interrupt_at_ns
+					: limit_ns);
+	return 0;
 }
 
 /* Files. */
@@ -246,6 +282,10 @@ uint64_t mock_sync_file_get_fences(int fd) {
 	return file->fences;
 }
 
+bool mock_is_sync_file(int fd) {
+	return file_find_kind(fd, FILE_SYNC_FILE) != NULL;
+}
+
 int mock_dmabuf_create(uint64_t size_bytes) {
 	struct file *file;
 	return file_create(FILE_DMABUF, size_bytes, &file);
@@ -282,6 +322,10 @@ void mock_interrupt_at(int64_t at_ns) {
 	kernel.interrupt_at_ns = at_ns;
 }
 
+void mock_poll_as_of_old(void) {
+	kernel.poll_is_old = true;
+}
+
 void mock_poll_report(short revents) {
 	kernel.report = revents;
 }
@@ -294,12 +338,17 @@ void mock_shrink_next_info(unsigned int count) {
 	kernel.shrink = count;
 }
 
+void mock_share_inodes(void) {
+	kernel.inodes_shared = true;
+}
+
 void mock_fail_call(unsigned int nth, int err) {
-	assert_true(nth == 0 || err < 0);
+	assert_true(err <= 0);
 	kernel.calls = 0;
 	kernel.fail_nth = nth;
 	kernel.fail_error = err;
 	kernel.injected = 0;
+	kernel.disarmed = false;
 }
 
 unsigned int mock_count_calls(void) {
@@ -318,6 +367,10 @@ void mock_fail_armed(void) {
 	mock_fail_call(plan_nth, plan_error);
 }
 
+void mock_fail_disarmed(void) {
+	kernel.disarmed = true;
+}
+
 void mock_fail_each_call(void (*case_run)(void), unsigned int min_calls) {
 	static const int errors[] = { -EBADF, -EIO, -EMFILE, -ENFILE, -ENOMEM, -EPERM };
 	plan_nth = 0;
@@ -329,7 +382,9 @@ void mock_fail_each_call(void (*case_run)(void), unsigned int min_calls) {
 			plan_nth = nth;
 			plan_error = errors[i];
 			kernel.fence_count = 0;
+			kernel.file_count = 0;
 			case_run();
+			assert_true(syncobjs_are_closed());
 			if (kernel.injected == 0) {
 				fail_msg("call %u of %u was not made again", nth, calls);
 			}
@@ -340,12 +395,23 @@ void mock_fail_each_call(void (*case_run)(void), unsigned int min_calls) {
 
 /* Whether this call is the one to fail. */
 static bool call_fails(void) {
+	if (kernel.disarmed) {
+		return false;
+	}
 	kernel.calls++;
 	if (kernel.calls != kernel.fail_nth) {
 		return false;
 	}
 	kernel.injected = kernel.fail_error;
 	return true;
+}
+
+int mock_count_call(void) {
+	return call_fails() ? kernel.fail_error : 0;
+}
+
+void mock_set_injected(int err) {
+	kernel.injected = err;
 }
 
 /* The ioctls. */
@@ -358,9 +424,9 @@ static int export_sync_file(struct file *dmabuf, struct dma_buf_export_sync_file
 	if ((data->flags & DMA_BUF_SYNC_WRITE) != 0) {
 		fences |= dmabuf->readers;
 	}
-	fences = fences_pending(fences);
+	fences = mock_fences_get_pending(fences);
 	if (fences == 0) {
-		fences = fence_create_stub(1);
+		fences = mock_fence_create_stub(1);
 	}
 	data->fd = mock_sync_file_create(fences);
 	return 0;
@@ -395,7 +461,7 @@ static int sync_cpu(struct file *dmabuf, const struct dma_buf_sync *data) {
 	if ((data->flags & DMA_BUF_SYNC_WRITE) != 0) {
 		fences |= dmabuf->readers;
 	}
-	while (fences_pending(fences) != 0) {
+	while (mock_fences_get_pending(fences) != 0) {
 		clock_run(fences, INT64_MAX);
 	}
 	return 0;
@@ -409,10 +475,7 @@ static int merge(struct file *a, struct sync_merge_data *data) {
 	if (b == NULL) {
 		return -ENOENT;
 	}
-	uint64_t fences = fences_pending(a->fences | b->fences);
-	if (fences == 0) {
-		fences = fence_create_stub(fences_last_signalled_ns(a->fences | b->fences));
-	}
+	uint64_t fences = mock_fences_merge(a->fences | b->fences);
 	/* The kernel would cut it without a word. */
 	assert_int_equal(data->name[sizeof(data->name) - 1], '\0');
 	data->fence = mock_sync_file_create(fences);
@@ -439,7 +502,7 @@ static int file_info(struct file *file, struct sync_file_info *data) {
 
 	if (data->num_fences == 0) {
 		/* The container's status, not the members'. */
-		data->status = fences_pending(file->fences) != 0 ? 0 : status;
+		data->status = mock_fences_get_pending(file->fences) != 0 ? 0 : status;
 	} else {
 		count -= kernel.shrink;
 		if (data->num_fences < count) {
@@ -461,11 +524,16 @@ static int file_info(struct file *file, struct sync_file_info *data) {
 
 int sb_sys_ioctl(int fd, unsigned long request, void *arg) {
 	if (call_fails()) {
+		mock_syncobj_ioctl_failed(request);
 		return kernel.fail_error;
 	}
 	struct file *file = file_find(fd);
 	if (file == NULL) {
 		return -EBADF;
+	}
+	int ret;
+	if (mock_syncobj_ioctl(fd, request, arg, &ret)) {
+		return ret;
 	}
 	if (request == kernel.removed_request) {
 		return -ENOTTY;
@@ -492,7 +560,7 @@ int sb_sys_ioctl(int fd, unsigned long request, void *arg) {
 
 int sb_sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout) {
 	assert_int_equal(count, 1);
-	assert_int_equal(fds[0].events, POLLIN);
+	assert_true(fds[0].events == POLLIN || fds[0].events == POLLOUT);
 	fds[0].revents = 0;
 	if (call_fails()) {
 		return kernel.fail_error;
@@ -527,8 +595,18 @@ int sb_sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 		kernel.now_ns = limit_ns;
 		return 0;
 	}
-	uint64_t fences = file->kind == FILE_DMABUF ? file->writers : file->fences;
-	while (fences_pending(fences) != 0) {
+	uint64_t fences = file->fences;
+	if (file->kind == FILE_DMABUF) {
+		fences = file->writers | (fds[0].events == POLLOUT ? file->readers : 0);
+		if (kernel.poll_is_old && fds[0].events == POLLOUT && file->readers != 0) {
+			/* Whether they have signalled or not. */
+			fences = file->readers;
+		}
+	} else if (file->kind == FILE_SYNC_FILE) {
+		/* The other is never reported. */
+		assert_int_equal(fds[0].events, POLLIN);
+	}
+	while (mock_fences_get_pending(fences) != 0) {
 		if (kernel.interrupt_armed && kernel.interrupt_at_ns <= kernel.now_ns) {
 			kernel.interrupt_armed = false;
 			return -EINTR;
@@ -541,7 +619,7 @@ int sb_sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 						? kernel.interrupt_at_ns
 						: limit_ns);
 	}
-	fds[0].revents = POLLIN;
+	fds[0].revents = fds[0].events;
 	return 1;
 }
 
@@ -577,4 +655,42 @@ void *sb_sys_calloc(size_t count, size_t size) {
 		return NULL;
 	}
 	return calloc(count, size);
+}
+
+void *sb_sys_realloc(void *memory, size_t count, size_t size) {
+	if (call_fails()) {
+		kernel.injected = -ENOMEM;
+		return NULL;
+	}
+	return reallocarray(memory, count, size);
+}
+
+int sb_sys_fstat(int fd, struct stat *ret_stat) {
+	if (call_fails()) {
+		return kernel.fail_error;
+	}
+	if (fstat(fd, ret_stat) < 0) {
+		return -errno;
+	}
+	if (kernel.inodes_shared) {
+		ret_stat->st_ino = 1;
+		ret_stat->st_size = 0;
+	}
+	return 0;
+}
+
+int sb_sys_dup(int fd) {
+	if (call_fails()) {
+		return kernel.fail_error;
+	}
+	int new_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return new_fd < 0 ? -errno : new_fd;
+}
+
+int sb_sys_eventfd(void) {
+	if (call_fails()) {
+		return kernel.fail_error;
+	}
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
