@@ -1,47 +1,33 @@
 #include "bridge/acquire.h"
 
-#include <errno.h>
+#include <syncbridge/buffer.h>
 
-#include <syncbridge/dmabuf.h>
-#include <syncbridge/sync_file.h>
-
-#include "fd.h"
 #include "guest/buffer.h"
 
-enum oriel_acquire oriel_acquire_take(struct oriel_guest_buffer *buffer, int *ret_fd) {
-	int dmabuf_fd = oriel_guest_buffer_get_dmabuf_fd(buffer);
-	if (dmabuf_fd < 0) {
-		return ORIEL_ACQUIRE_READY;
+int oriel_acquire_take(struct oriel_guest_buffer *buffer, struct sb_fence *ret_fence) {
+	const struct sb_buffer *dmabufs = oriel_guest_buffer_get_dmabufs(buffer);
+	if (dmabufs == NULL) {
+		*ret_fence = (struct sb_fence){ 0 };
+		return 0;
 	}
-
-	int sync_file_fd;
-	int err = sb_dmabuf_export_sync_file(dmabuf_fd, SB_ACCESS_READ, &sync_file_fd);
-	if (err == -ENOTTY) {
-		int idle_fd = sb_fd_dup(dmabuf_fd);
-		if (idle_fd < 0) {
-			errno = -idle_fd;
-			return ORIEL_ACQUIRE_FAILED;
-		}
-		*ret_fd = idle_fd;
-		return ORIEL_ACQUIRE_IDLE;
-	}
+	struct sb_fence fence;
+	int err = sb_buffer_export_fence(dmabufs, SB_ACCESS_READ, &fence);
 	if (err != 0) {
-		errno = -err;
-		return ORIEL_ACQUIRE_FAILED;
+		return err;
 	}
-	if (sb_sync_file_wait(sync_file_fd, 0) == 0) {
-		sb_fd_clear(&sync_file_fd);
-		return ORIEL_ACQUIRE_READY;
+	if (sb_fence_wait(&fence, 0) == 0) {
+		sb_fence_clear(&fence);
 	}
-	*ret_fd = sync_file_fd;
-	return ORIEL_ACQUIRE_SNAPSHOT;
+	*ret_fence = fence;
+	return 0;
 }
 
 bool oriel_acquire_is_pending(struct oriel_guest_buffer *buffer) {
-	int fd = -1;
-	enum oriel_acquire acquire = oriel_acquire_take(buffer, &fd);
-	bool pending = acquire == ORIEL_ACQUIRE_FAILED ||
-			(acquire != ORIEL_ACQUIRE_READY && sb_sync_file_wait(fd, 0) != 0);
-	sb_fd_clear(&fd);
+	struct sb_fence fence;
+	if (oriel_acquire_take(buffer, &fence) != 0) {
+		return true;
+	}
+	bool pending = fence.type != SB_FENCE_NONE;
+	sb_fence_clear(&fence);
 	return pending;
 }

@@ -28,7 +28,7 @@ struct latch_entry {
 	struct wl_list link; /* oriel_latch.pending */
 	struct oriel_latch *latch;
 	struct oriel_guest_frame *frame;
-	enum oriel_acquire acquire;
+	bool over_syncs; /* waits for an idle buffer, having no snapshot of it */
 	struct wl_event_source *event_source; /* owns a copy of the acquire fence */
 };
 
@@ -62,11 +62,11 @@ static void latch_pass_on(struct oriel_latch *latch, struct oriel_guest_frame *t
 }
 
 /* Fails closed: a frame that cannot be synchronised with is not shown, and the last one stays. */
-static void latch_reject(struct oriel_latch *latch, struct oriel_guest_frame *frame) {
+static void latch_reject(struct oriel_latch *latch, struct oriel_guest_frame *frame, int err) {
 	if (!latch->complained) {
 		latch->complained = true;
 		wlr_log(WLR_ERROR, "guest %s: frames are left out: their fences cannot be taken: %s",
-				latch->guest_name, strerror(errno));
+				latch->guest_name, strerror(-err));
 	}
 	latch->stats->rejected++;
 	oriel_guest_frame_destroy(frame);
@@ -78,33 +78,52 @@ static int latch_handle_signalled(int fd, uint32_t mask, void *data) {
 
 	if (!(mask & WL_EVENT_READABLE)) {
 		/* Not signalled but broken, and it stays so. */
-		errno = EIO;
-		latch_reject(latch, latch_entry_take_frame(entry));
+		latch_reject(latch, latch_entry_take_frame(entry), -EIO);
 		return 0;
 	}
 	latch_supersede_from(latch, entry->link.next);
-	if (entry->acquire == ORIEL_ACQUIRE_IDLE) {
+	if (entry->over_syncs) {
 		latch->stats->over_sync++;
 	}
 	latch_pass_on(latch, latch_entry_take_frame(entry));
 	return 0;
 }
 
-static bool latch_hold(struct oriel_latch *latch, struct oriel_guest_frame *frame,
-		enum oriel_acquire acquire, int fd) {
+/*
+ * 0 or -errno. A guest's buffer is one dma-buf, which is read: what is watched fires once, and then
+ * the fence is ready, whatever its type.
+ */
+static int latch_watch(struct latch_entry *entry, const struct sb_fence *fence) {
+	int ready_fd;
+	short events; /* POLLIN, as ever when the access is READ */
+	int err = sb_fence_create_ready_fd(fence, &ready_fd, &events);
+	if (err != 0) {
+		return err;
+	}
+	entry->event_source = wl_event_loop_add_fd(entry->latch->loop, ready_fd, WL_EVENT_READABLE,
+			latch_handle_signalled, entry);
+	if (entry->event_source == NULL) {
+		err = errno > 0 ? -errno : -ENOMEM;
+	}
+	sb_fd_clear(&ready_fd);
+	return err;
+}
+
+/* 0 or -errno: then the frame is still the caller's. */
+static int latch_hold(struct oriel_latch *latch, struct oriel_guest_frame *frame,
+		const struct sb_fence *fence) {
 	struct latch_entry *entry = calloc(1, sizeof(*entry));
 	if (entry == NULL) {
-		return false;
-	}
-	entry->event_source = wl_event_loop_add_fd(
-			latch->loop, fd, WL_EVENT_READABLE, latch_handle_signalled, entry);
-	if (entry->event_source == NULL) {
-		free(entry);
-		return false;
+		return -ENOMEM;
 	}
 	entry->latch = latch;
 	entry->frame = frame;
-	entry->acquire = acquire;
+	entry->over_syncs = fence->type == SB_FENCE_IDLE;
+	int err = latch_watch(entry, fence);
+	if (err != 0) {
+		free(entry);
+		return err;
+	}
 
 	if (latch->pending_count == ORIEL_LATCH_DEPTH) {
 		struct latch_entry *newest = wl_container_of(latch->pending.next, newest, link);
@@ -112,29 +131,26 @@ static bool latch_hold(struct oriel_latch *latch, struct oriel_guest_frame *fram
 	}
 	wl_list_insert(&latch->pending, &entry->link);
 	latch->pending_count++;
-	return true;
+	return 0;
 }
 
 void oriel_latch_submit(struct oriel_latch *latch, struct oriel_guest_frame *take_frame) {
-	int fd = -1;
-	enum oriel_acquire acquire =
-			oriel_acquire_take(oriel_guest_frame_get_buffer(take_frame), &fd);
-	switch (acquire) {
-	case ORIEL_ACQUIRE_READY:
+	struct sb_fence fence;
+	int err = oriel_acquire_take(oriel_guest_frame_get_buffer(take_frame), &fence);
+	if (err != 0) {
+		latch_reject(latch, take_frame, err);
+		return;
+	}
+	if (fence.type == SB_FENCE_NONE) {
 		latch_supersede_from(latch, latch->pending.next);
 		latch_pass_on(latch, take_frame);
 		return;
-	case ORIEL_ACQUIRE_SNAPSHOT:
-	case ORIEL_ACQUIRE_IDLE:
-		if (!latch_hold(latch, take_frame, acquire, fd)) {
-			latch_reject(latch, take_frame);
-		}
-		sb_fd_clear(&fd);
-		return;
-	case ORIEL_ACQUIRE_FAILED:
-		latch_reject(latch, take_frame);
-		return;
 	}
+	err = latch_hold(latch, take_frame, &fence);
+	if (err != 0) {
+		latch_reject(latch, take_frame, err);
+	}
+	sb_fence_clear(&fence);
 }
 
 void oriel_latch_flush(struct oriel_latch *latch) {

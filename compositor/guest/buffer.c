@@ -9,6 +9,7 @@
 #include <wlr/render/dmabuf.h>
 #include <wlr/util/log.h>
 
+#include <syncbridge/buffer.h>
 #include <syncbridge/dmabuf.h>
 
 #include "fd.h"
@@ -19,6 +20,7 @@ struct oriel_guest_buffer {
 	struct oriel_guest_buffer_attributes attributes;
 	enum oriel_guest_memory memory;
 	int fd;
+	struct sb_buffer dmabufs; /* the fd, if it is a dma-buf; no count otherwise */
 	enum oriel_guest_read_path read_path;
 	void *map; /* NULL until the first mapping */
 	size_t map_size_bytes;
@@ -139,6 +141,9 @@ struct oriel_guest_buffer *oriel_guest_buffer_create(
 	buffer->read_path = memory == ORIEL_GUEST_MEMORY_SHARED ? ORIEL_GUEST_READ_PATH_CPU
 								: ORIEL_GUEST_READ_PATH_UNDECIDED;
 	buffer->fd = take_fd;
+	if (memory == ORIEL_GUEST_MEMORY_DMABUF) {
+		buffer->dmabufs.dmabuf_fds[buffer->dmabufs.dmabuf_count++] = take_fd;
+	}
 	return buffer;
 }
 
@@ -168,6 +173,10 @@ const struct oriel_guest_buffer_attributes *oriel_guest_buffer_get_attributes(
 
 int oriel_guest_buffer_get_dmabuf_fd(const struct oriel_guest_buffer *buffer) {
 	return buffer->memory == ORIEL_GUEST_MEMORY_DMABUF ? buffer->fd : -1;
+}
+
+const struct sb_buffer *oriel_guest_buffer_get_dmabufs(const struct oriel_guest_buffer *buffer) {
+	return buffer->dmabufs.dmabuf_count > 0 ? &buffer->dmabufs : NULL;
 }
 
 void oriel_guest_buffer_set_read_path(

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sb_buffer;
 struct wlr_buffer;
 
 /*
@@ -51,6 +52,9 @@ const struct oriel_guest_buffer_attributes *oriel_guest_buffer_get_attributes(
 
 /* The dma-buf, borrowed, or -1 if the memory is none. */
 int oriel_guest_buffer_get_dmabuf_fd(const struct oriel_guest_buffer *buffer);
+
+/* The same for its fences, or NULL. */
+const struct sb_buffer *oriel_guest_buffer_get_dmabufs(const struct oriel_guest_buffer *buffer);
 
 /* How the buffer's pixels are read. */
 enum oriel_guest_read_path {

@@ -84,8 +84,8 @@ bool __wrap_wlr_drm_syncobj_timeline_waiter_init(struct wlr_drm_syncobj_timeline
 void __wrap_wlr_drm_syncobj_timeline_waiter_finish(struct wlr_drm_syncobj_timeline_waiter *waiter);
 int __real_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms);
 int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms);
-enum oriel_acquire __real_oriel_acquire_take(struct oriel_guest_buffer *buffer, int *ret_fd);
-enum oriel_acquire __wrap_oriel_acquire_take(struct oriel_guest_buffer *buffer, int *ret_fd);
+int __real_oriel_acquire_take(struct oriel_guest_buffer *buffer, struct sb_fence *ret_fence);
+int __wrap_oriel_acquire_take(struct oriel_guest_buffer *buffer, struct sb_fence *ret_fence);
 
 static bool fails_now(int *failing, const struct wlr_output *output) {
 	if (*failing == 0 || (faults.output != NULL && faults.output != output)) {
@@ -150,13 +150,15 @@ int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int dela
 	return __real_wl_event_source_timer_update(source, delay_ms);
 }
 
-enum oriel_acquire __wrap_oriel_acquire_take(struct oriel_guest_buffer *buffer, int *ret_fd) {
+int __wrap_oriel_acquire_take(struct oriel_guest_buffer *buffer, struct sb_fence *ret_fence) {
 	if (faults.acquire_fd < 0) {
-		return __real_oriel_acquire_take(buffer, ret_fd);
+		return __real_oriel_acquire_take(buffer, ret_fence);
 	}
-	*ret_fd = sb_fd_dup(faults.acquire_fd);
-	assert_true(*ret_fd >= 0);
-	return ORIEL_ACQUIRE_SNAPSHOT;
+	/* A pipe, which sb_fence_from_sync_file() would not take. */
+	int fd = sb_fd_dup(faults.acquire_fd);
+	assert_true(fd >= 0);
+	*ret_fence = (struct sb_fence){ .type = SB_FENCE_SYNC_FILE, .fds = { fd } };
+	return 0;
 }
 
 /* A test whose event loop no longer turns is ended by the signal, and fails. */

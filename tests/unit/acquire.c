@@ -1,8 +1,6 @@
 #include "bridge/acquire.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,12 +9,14 @@
 #include <cmocka.h>
 
 #include "fake_sync.h"
-#include "fd.h"
 #include "fds.h"
 #include "guest/buffer.h"
 #include "shortage.h"
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What only a success may write to. */
+static const struct sb_fence untouched = { .type = SB_FENCE_IDLE, .fds = { -7 }, .point = 7 };
 
 static struct {
 	int fds_before;
@@ -39,12 +39,6 @@ static int teardown(void **state) {
 	return 0;
 }
 
-static bool is_readable(int fd) {
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	assert_true(poll(&pollfd, 1, 0) >= 0);
-	return pollfd.revents & POLLIN;
-}
-
 static bool is_same_file(int a_fd, int b_fd) {
 	struct stat a, b;
 	assert_int_equal(fstat(a_fd, &a), 0);
@@ -54,17 +48,17 @@ static bool is_same_file(int a_fd, int b_fd) {
 
 static void take_shared_memory_is_ready(void **state) {
 	struct oriel_guest_buffer *shared = fake_sync_create_shared();
-	int fd = -1;
-	assert_int_equal(oriel_acquire_take(shared, &fd), ORIEL_ACQUIRE_READY);
-	assert_int_equal(fd, -1);
+	struct sb_fence fence = untouched;
+	assert_int_equal(oriel_acquire_take(shared, &fence), 0);
+	assert_int_equal(fence.type, SB_FENCE_NONE);
 	assert_int_equal(fake_sync.exports, 0);
 	assert_false(oriel_acquire_is_pending(shared));
 	oriel_guest_buffer_drop(shared);
 }
 
 static void take_asks_for_the_writers_only(void **state) {
-	int fd = -1;
-	oriel_acquire_take(context.buffer, &fd);
+	struct sb_fence fence;
+	assert_int_equal(oriel_acquire_take(context.buffer, &fence), 0);
 	assert_int_equal(fake_sync.exports, 1);
 	assert_int_equal(fake_sync.export_access, SB_ACCESS_READ);
 	assert_int_equal(fake_sync.export_dmabuf_fd,
@@ -72,58 +66,55 @@ static void take_asks_for_the_writers_only(void **state) {
 }
 
 static void take_signalled_writers_is_ready(void **state) {
-	int fd = -1;
-	assert_int_equal(oriel_acquire_take(context.buffer, &fd), ORIEL_ACQUIRE_READY);
-	assert_int_equal(fd, -1);
+	struct sb_fence fence = untouched;
+	assert_int_equal(oriel_acquire_take(context.buffer, &fence), 0);
+	assert_int_equal(fence.type, SB_FENCE_NONE);
 	assert_false(oriel_acquire_is_pending(context.buffer));
 }
 
 static void take_pending_writer_is_a_snapshot(void **state) {
 	fake_sync.fence = &context.fence;
-	int fd = -1;
-	assert_int_equal(oriel_acquire_take(context.buffer, &fd), ORIEL_ACQUIRE_SNAPSHOT);
-	assert_true(is_same_file(fd, context.fence.sync_file_fd));
+	struct sb_fence fence;
+	assert_int_equal(oriel_acquire_take(context.buffer, &fence), 0);
+	assert_int_equal(fence.type, SB_FENCE_SYNC_FILE);
+	assert_true(is_same_file(fence.fds[0], context.fence.sync_file_fd));
 	assert_true(oriel_acquire_is_pending(context.buffer));
 	fake_fence_signal(&context.fence);
-	assert_true(is_readable(fd));
-	sb_fd_clear(&fd);
+	assert_int_equal(sb_fence_wait(&fence, 0), 0);
+	assert_false(oriel_acquire_is_pending(context.buffer));
+	sb_fence_clear(&fence);
 }
 
 static void take_without_snapshots_watches_the_dmabuf(void **state) {
 	fake_sync.export_error = -ENOTTY;
-	int fd = -1;
-	assert_int_equal(oriel_acquire_take(context.buffer, &fd), ORIEL_ACQUIRE_IDLE);
-	assert_int_not_equal(fd, oriel_guest_buffer_get_dmabuf_fd(context.buffer));
-	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	struct sb_fence fence;
+	assert_int_equal(oriel_acquire_take(context.buffer, &fence), 0);
+	assert_int_equal(fence.type, SB_FENCE_IDLE);
 	assert_true(oriel_acquire_is_pending(context.buffer));
-	assert_false(is_readable(fd));
+	assert_int_equal(sb_fence_wait(&fence, 0), -ETIME);
 	fake_sync_end_writers(context.buffer);
-	assert_true(is_readable(fd));
+	assert_int_equal(sb_fence_wait(&fence, 0), 0);
 	assert_false(oriel_acquire_is_pending(context.buffer));
-	sb_fd_clear(&fd);
+	sb_fence_clear(&fence);
 }
 
 static void take_without_snapshots_and_fds_fails(void **state) {
 	fake_sync.export_error = -ENOTTY;
-	int fd = -1;
+	struct sb_fence fence = untouched;
 	shortage_of_fds_begin();
-	enum oriel_acquire acquire = oriel_acquire_take(context.buffer, &fd);
-	int error = errno;
+	int err = oriel_acquire_take(context.buffer, &fence);
 	shortage_of_fds_end();
-	assert_int_equal(acquire, ORIEL_ACQUIRE_FAILED);
-	assert_int_equal(error, EMFILE);
-	assert_int_equal(fd, -1);
+	assert_int_equal(err, -EMFILE);
+	assert_memory_equal(&fence, &untouched, sizeof(fence));
 }
 
 static void take_failed_export_fails_closed(void **state) {
 	static const int errors[] = { EINVAL, ENOMEM, EMFILE, ENFILE, EBADF, EIO, ENODEV, EPERM };
 	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
 		fake_sync.export_error = -errors[i];
-		int fd = -1;
-		errno = 0;
-		assert_int_equal(oriel_acquire_take(context.buffer, &fd), ORIEL_ACQUIRE_FAILED);
-		assert_int_equal(errno, errors[i]);
-		assert_int_equal(fd, -1);
+		struct sb_fence fence = untouched;
+		assert_int_equal(oriel_acquire_take(context.buffer, &fence), -errors[i]);
+		assert_memory_equal(&fence, &untouched, sizeof(fence));
 		/* Who knows nothing of the writers must reckon with one. */
 		assert_true(oriel_acquire_is_pending(context.buffer));
 	}

@@ -3,6 +3,7 @@
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +22,8 @@
 
 struct fake_sync fake_sync;
 
-int __wrap_sb_dmabuf_export_sync_file(int dmabuf_fd, enum sb_access access, int *ret_sync_file_fd);
-int __wrap_sb_dmabuf_import_sync_file(int dmabuf_fd, enum sb_access access, int sync_file_fd);
-int __wrap_sb_dmabuf_begin_cpu_access(int dmabuf_fd, enum sb_access access);
-int __wrap_sb_dmabuf_end_cpu_access(int dmabuf_fd, enum sb_access access);
+int __real_sb_sys_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_sb_sys_ioctl(int fd, unsigned long request, void *arg);
 
 static ino_t get_inode(int fd) {
 	struct stat stat;
@@ -39,10 +38,14 @@ static void run_out_of_fds(bool *when) {
 	}
 }
 
-int __wrap_sb_dmabuf_export_sync_file(int dmabuf_fd, enum sb_access access, int *ret_sync_file_fd) {
+static enum sb_access get_access(uint64_t flags) {
+	return flags & DMA_BUF_SYNC_WRITE ? SB_ACCESS_WRITE : SB_ACCESS_READ;
+}
+
+static int export_sync_file(int dmabuf_fd, struct dma_buf_export_sync_file *data) {
 	fake_sync.exports++;
 	fake_sync.export_dmabuf_fd = dmabuf_fd;
-	fake_sync.export_access = access;
+	fake_sync.export_access = get_access(data->flags);
 	if (fake_sync.export_error != 0) {
 		return fake_sync.export_error;
 	}
@@ -51,24 +54,32 @@ int __wrap_sb_dmabuf_export_sync_file(int dmabuf_fd, enum sb_access access, int 
 	if (fd < 0) {
 		return -errno;
 	}
-	*ret_sync_file_fd = fd;
+	data->fd = fd;
 	run_out_of_fds(&fake_sync.export_leaves_no_fds);
 	return 0;
 }
 
-int __wrap_sb_dmabuf_import_sync_file(int dmabuf_fd, enum sb_access access, int sync_file_fd) {
+static int import_sync_file(int dmabuf_fd, const struct dma_buf_import_sync_file *data) {
 	fake_sync.imports++;
 	fake_sync.import_dmabuf_fd = dmabuf_fd;
-	fake_sync.import_access = access;
-	fake_sync.import_inode = get_inode(sync_file_fd);
+	fake_sync.import_access = get_access(data->flags);
+	fake_sync.import_inode = get_inode(data->fd);
 	run_out_of_fds(&fake_sync.import_leaves_no_fds);
 	return fake_sync.import_error;
 }
 
-int __wrap_sb_dmabuf_begin_cpu_access(int dmabuf_fd, enum sb_access access) {
+static int sync_cpu(int dmabuf_fd, const struct dma_buf_sync *data) {
 	assert_true(dmabuf_fd >= 0);
+	if (data->flags & ~(uint64_t)DMA_BUF_SYNC_VALID_FLAGS_MASK) {
+		return -EINVAL;
+	}
+	if (data->flags & DMA_BUF_SYNC_END) {
+		fake_sync.ends++;
+		fake_sync.end_access = get_access(data->flags);
+		return 0;
+	}
 	fake_sync.begins++;
-	fake_sync.begin_access = access;
+	fake_sync.begin_access = get_access(data->flags);
 	if (fake_sync.begin_waits_for_signal) {
 		assert_int_equal(poll(NULL, 0, 120000), -1);
 		assert_int_equal(errno, EINTR);
@@ -76,11 +87,17 @@ int __wrap_sb_dmabuf_begin_cpu_access(int dmabuf_fd, enum sb_access access) {
 	return fake_sync.begin_error;
 }
 
-int __wrap_sb_dmabuf_end_cpu_access(int dmabuf_fd, enum sb_access access) {
-	assert_true(dmabuf_fd >= 0);
-	fake_sync.ends++;
-	fake_sync.end_access = access;
-	return 0;
+int __wrap_sb_sys_ioctl(int fd, unsigned long request, void *arg) {
+	switch (request) {
+	case DMA_BUF_IOCTL_EXPORT_SYNC_FILE:
+		return export_sync_file(fd, arg);
+	case DMA_BUF_IOCTL_IMPORT_SYNC_FILE:
+		return import_sync_file(fd, arg);
+	case DMA_BUF_IOCTL_SYNC:
+		return sync_cpu(fd, arg);
+	default:
+		return __real_sb_sys_ioctl(fd, request, arg);
+	}
 }
 
 void fake_sync_reset(void) {

@@ -9,9 +9,8 @@
 struct oriel_guest_buffer;
 
 /*
- * Fences on a kernel that is played here. Needs -Wl,--wrap for sb_dmabuf_export_sync_file,
- * sb_dmabuf_import_sync_file, sb_dmabuf_begin_cpu_access and sb_dmabuf_end_cpu_access, and
- * shortage.c with what that needs.
+ * Fences on a kernel that is played here. Needs -Wl,--wrap=sb_sys_ioctl, and shortage.c with what
+ * that needs.
  *
  * A pipe's read end stands for a sync_file: it becomes readable when the test writes into it. An
  * eventfd stands for a dma-buf, and becomes readable as that does when it has no writer left.
