@@ -14,6 +14,7 @@ struct oriel_guest_frame *oriel_guest_frame_create(
 	frame->release = take_release;
 	frame->serial = serial;
 	frame->taken_ns = taken_ns;
+	pixman_region32_init(&frame->damage);
 	return frame;
 }
 
@@ -22,7 +23,12 @@ void oriel_guest_frame_destroy(struct oriel_guest_frame *frame) {
 		return;
 	}
 	oriel_release_unref(frame->release);
+	pixman_region32_fini(&frame->damage);
 	free(frame);
+}
+
+void oriel_guest_frame_set_damage(struct oriel_guest_frame *frame, const pixman_region32_t *damage) {
+	frame->damage_known = pixman_region32_copy(&frame->damage, damage);
 }
 
 struct oriel_guest_buffer *oriel_guest_frame_get_buffer(const struct oriel_guest_frame *frame) {

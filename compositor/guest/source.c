@@ -5,6 +5,7 @@
 #include <string.h>
 #include <wlr/util/log.h>
 
+#include "fd.h"
 #include "guest/buffer.h"
 #include "guest/clock.h"
 #include "guest/frame.h"
@@ -32,13 +33,14 @@ bool oriel_source_driver_exists(const char *name) {
 }
 
 struct oriel_source *oriel_source_create(struct wl_event_loop *loop, const char *name,
-		const char *driver, const char *where) {
+		const char *driver, const char *where, const struct oriel_source_options *options) {
+	static const struct oriel_source_options defaults;
 	const struct oriel_source_driver *found = driver_find(driver);
 	if (found == NULL) {
 		wlr_log(WLR_ERROR, "guest %s: no driver '%s' in this build", name, driver);
 		return NULL;
 	}
-	return found->create(loop, name, where);
+	return found->create(loop, name, where, options != NULL ? options : &defaults);
 }
 
 bool oriel_source_init(
@@ -73,8 +75,37 @@ void oriel_source_set_consumer(struct oriel_source *source,
 }
 
 void oriel_source_poll(struct oriel_source *source) {
-	if (source->state != ORIEL_SOURCE_STATE_LOST) {
-		source->ops->poll(source);
+	source->counters.polls++;
+	source->pacing.polled_ns = oriel_clock_now_ns();
+	source->ops->poll(source);
+}
+
+uint64_t oriel_source_get_next_poll_ns(const struct oriel_source *source, uint64_t period_ns) {
+	return oriel_pacing_get_next_ns(&source->pacing, source->state, period_ns);
+}
+
+void oriel_source_wake(struct oriel_source *source) {
+	source->pacing.changed_ns = oriel_clock_now_ns();
+}
+
+void oriel_source_set_monitor(struct oriel_source *source, const struct oriel_guest_monitor *monitor) {
+	if (source->ops->set_monitor != NULL) {
+		source->ops->set_monitor(source, monitor);
+	}
+}
+
+bool oriel_source_adopt(struct oriel_source *source, int take_fd) {
+	if (source->ops->adopt == NULL) {
+		wlr_log(WLR_ERROR, "guest %s: is of a kind that is not handed over", source->name);
+		sb_fd_clear(&take_fd);
+		return false;
+	}
+	return source->ops->adopt(source, take_fd);
+}
+
+void oriel_source_end(struct oriel_source *source) {
+	if (source->ops->end != NULL) {
+		source->ops->end(source);
 	}
 }
 
@@ -86,19 +117,25 @@ static void source_handle_release_done(struct oriel_release *release, void *data
 	}
 }
 
-bool oriel_source_submit(struct oriel_source *source, struct oriel_guest_buffer *buffer) {
-	if (source->consumer == NULL || !source->consumer->wants(source->consumer_data, buffer)) {
+bool oriel_source_wants(const struct oriel_source *source, enum oriel_guest_plane plane,
+		const struct oriel_guest_buffer *buffer) {
+	return source->consumer != NULL &&
+			source->consumer->wants(source->consumer_data, plane, buffer);
+}
+
+bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_picture *picture) {
+	if (!oriel_source_wants(source, picture->plane, picture->buffer)) {
 		return false;
 	}
 
 	struct oriel_release *release =
-			oriel_release_create(buffer, source_handle_release_done, source);
+			oriel_release_create(picture->buffer, source_handle_release_done, source);
 	if (release == NULL) {
 		wlr_log(WLR_ERROR, "guest %s: a frame is lost: out of memory", source->name);
 		return false;
 	}
-	struct oriel_guest_frame *frame = oriel_guest_frame_create(
-			oriel_release_ref(release), source->serial + 1, oriel_clock_now_ns());
+	struct oriel_guest_frame *frame = oriel_guest_frame_create(oriel_release_ref(release),
+			source->serials[picture->plane] + 1, oriel_clock_now_ns());
 	if (frame == NULL) {
 		/* Nobody has seen the frame, so that there is no promise to keep. */
 		oriel_release_orphan(release);
@@ -107,19 +144,34 @@ bool oriel_source_submit(struct oriel_source *source, struct oriel_guest_buffer 
 		return false;
 	}
 	oriel_release_unref(release);
+	frame->plane = picture->plane;
+	frame->cursor = picture->cursor;
+	if (picture->damage != NULL) {
+		oriel_guest_frame_set_damage(frame, picture->damage);
+	}
 	wl_list_insert(&source->releases, &release->link);
 	source->counters.taken++;
-	source->serial++;
+	source->serials[picture->plane]++;
+	source->pacing.changed_ns = frame->taken_ns;
 	source->consumer->frame(source->consumer_data, frame);
 	return true;
 }
 
+void oriel_source_set_cursor(struct oriel_source *source, const struct oriel_guest_cursor *cursor) {
+	oriel_source_wake(source);
+	if (source->consumer != NULL && source->consumer->cursor != NULL) {
+		source->consumer->cursor(source->consumer_data, cursor);
+	}
+}
+
 void oriel_source_set_state(struct oriel_source *source, enum oriel_source_state state) {
-	assert(source->state != ORIEL_SOURCE_STATE_LOST);
 	if (source->state == state) {
 		return;
 	}
+	/* What was lost is back first, and shows a picture then. */
+	assert(source->state != ORIEL_SOURCE_STATE_LOST || state == ORIEL_SOURCE_STATE_RESTARTED);
 	source->state = state;
+	oriel_source_wake(source);
 	if (source->consumer != NULL) {
 		source->consumer->state(source->consumer_data, state);
 	}

@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guest/frame.h"
+
 struct oriel_guest_buffer;
-struct oriel_guest_frame;
 struct oriel_source;
 struct wl_event_loop;
 
@@ -22,12 +23,39 @@ enum oriel_source_state {
 	ORIEL_SOURCE_STATE_WAITING, /* no picture yet */
 	ORIEL_SOURCE_STATE_RUNNING, /* the last poll found a picture */
 	ORIEL_SOURCE_STATE_OFF, /* the guest has switched its display off */
-	ORIEL_SOURCE_STATE_LOST, /* the device is gone and does not come back */
+	ORIEL_SOURCE_STATE_LOST, /* the device is gone, or the machine has ended */
+	ORIEL_SOURCE_STATE_RESTARTED, /* it was lost and is back; no picture yet */
+};
+
+/* What the guest finds at the connector of its display. */
+enum oriel_source_edid {
+	ORIEL_SOURCE_EDID_FOLLOW, /* a monitor of the size of what shows it */
+	ORIEL_SOURCE_EDID_MODE, /* a monitor whose preferred mode is a given one */
+	ORIEL_SOURCE_EDID_BLOB, /* a given EDID */
+	ORIEL_SOURCE_EDID_NONE, /* whatever the device has by itself */
+};
+
+struct oriel_source_options {
+	enum oriel_source_edid edid;
+	int edid_width, edid_height; /* pixels; only with ORIEL_SOURCE_EDID_MODE */
+	int edid_refresh_mhz; /* 0: any; only with ORIEL_SOURCE_EDID_MODE */
+	/* Only with ORIEL_SOURCE_EDID_BLOB; whole blocks, checked. Borrowed: outlives the source. */
+	const uint8_t *edid_blob;
+	size_t edid_blob_size_bytes;
+};
+
+/* What shows a guest's display. */
+struct oriel_guest_monitor {
+	int width, height; /* pixels */
+	int refresh_mhz; /* 0: not known */
+	int width_mm, height_mm; /* 0: not known */
+	const char *name; /* of the output; may be NULL */
 };
 
 struct oriel_source_counters {
 	uint64_t taken; /* frames made */
 	uint64_t released; /* frames whose release promise has been kept */
+	uint64_t polls; /* looks at the display */
 };
 
 struct oriel_source_consumer {
@@ -35,9 +63,12 @@ struct oriel_source_consumer {
 	 * Asked before a frame is made of buffer: false means that a frame now would tell the
 	 * consumer nothing new, and none is taken.
 	 */
-	bool (*wants)(void *data, const struct oriel_guest_buffer *buffer);
+	bool (*wants)(void *data, enum oriel_guest_plane plane,
+			const struct oriel_guest_buffer *buffer);
 	/* A frame was taken; it belongs to the consumer from here. */
 	void (*frame)(void *data, struct oriel_guest_frame *take_frame);
+	/* Optional. The cursor is there now; NULL: it is not shown. */
+	void (*cursor)(void *data, const struct oriel_guest_cursor *cursor);
 	/* The state changed. */
 	void (*state)(void *data, enum oriel_source_state state);
 };
@@ -47,12 +78,13 @@ bool oriel_source_driver_exists(const char *name);
 
 /*
  * Opens the display of the guest called name with the named driver. where is the driver's own
- * argument (for vfio a device, for synthetic an optional size) and may be NULL.
+ * argument (for vfio a device, for synthetic an optional size) and may be NULL. options may be NULL:
+ * then all are 0.
  *
  * Returns NULL after logging one line that names the guest and says why.
  */
 struct oriel_source *oriel_source_create(struct wl_event_loop *loop, const char *name,
-		const char *driver, const char *where);
+		const char *driver, const char *where, const struct oriel_source_options *options);
 
 /*
  * Closes the display. Frames already handed out stay valid: their buffers live until their
@@ -69,6 +101,27 @@ void oriel_source_set_consumer(struct oriel_source *source,
  * call every function of the consumer before it returns.
  */
 void oriel_source_poll(struct oriel_source *source);
+
+/*
+ * When it is worth to look again (CLOCK_MONOTONIC), if what shows the display is refreshed every
+ * period_ns: with each refresh while the guest draws, less often the longer it stands still.
+ */
+uint64_t oriel_source_get_next_poll_ns(const struct oriel_source *source, uint64_t period_ns);
+
+/* The guest may be about to draw, as after input: the next look comes as soon as for one that draws. */
+void oriel_source_wake(struct oriel_source *source);
+
+/* Tells the guest of what shows it, where its device has a way to. */
+void oriel_source_set_monitor(struct oriel_source *source, const struct oriel_guest_monitor *monitor);
+
+/*
+ * Gives a display another device, one that whoever runs the machine has handed over. False after
+ * one log line if the source takes none, or not this one: then everything is as it was.
+ */
+bool oriel_source_adopt(struct oriel_source *source, int take_fd);
+
+/* The machine whose device was adopted has ended. */
+void oriel_source_end(struct oriel_source *source);
 
 const char *oriel_source_get_name(const struct oriel_source *source);
 enum oriel_source_state oriel_source_get_state(const struct oriel_source *source);

@@ -3,6 +3,8 @@
 
 #include <wayland-util.h>
 
+#include "guest/frame.h"
+#include "guest/pacing.h"
 #include "guest/source.h"
 
 /*
@@ -15,7 +17,8 @@ struct oriel_source_ops {
 	/*
 	 * Required. Looks at the display; calls oriel_source_submit() for a picture and
 	 * oriel_source_set_state() for anything else. Must not block. Failures that pass (a mode
-	 * set half done) are retried with the next poll and not logged each time.
+	 * set half done) are retried with the next poll and not logged each time. Called in every
+	 * state: a driver whose device is lost looks whether it is back.
 	 */
 	void (*poll)(struct oriel_source *source);
 	/*
@@ -25,6 +28,18 @@ struct oriel_source_ops {
 	 * the frame go.
 	 */
 	void (*release)(struct oriel_source *source, struct oriel_guest_buffer *buffer);
+	/* Optional. What shows the display has come to be monitor; name is borrowed. */
+	void (*set_monitor)(struct oriel_source *source, const struct oriel_guest_monitor *monitor);
+	/*
+	 * Optional. The display's device is take_fd from now on, in place of the one there was, if
+	 * any. False after one log line: then everything is as it was.
+	 */
+	bool (*adopt)(struct oriel_source *source, int take_fd);
+	/*
+	 * Optional. The machine that the display belongs to has ended: the device is closed, and
+	 * the state is ORIEL_SOURCE_STATE_LOST until another one is adopted.
+	 */
+	void (*end)(struct oriel_source *source);
 	/* Required. Frees the driver's struct, after oriel_source_finish(). */
 	void (*destroy)(struct oriel_source *source);
 };
@@ -32,8 +47,8 @@ struct oriel_source_ops {
 struct oriel_source_driver {
 	const char *name;
 	/* Returns NULL after logging one line that names the guest. */
-	struct oriel_source *(*create)(
-			struct wl_event_loop *loop, const char *name, const char *where);
+	struct oriel_source *(*create)(struct wl_event_loop *loop, const char *name,
+			const char *where, const struct oriel_source_options *options);
 };
 
 struct oriel_source {
@@ -42,7 +57,8 @@ struct oriel_source {
 	enum oriel_source_state state;
 	const struct oriel_source_consumer *consumer; /* may be NULL */
 	void *consumer_data;
-	uint64_t serial; /* of the last frame */
+	uint64_t serials[ORIEL_GUEST_PLANE_COUNT]; /* of the last frame of each plane */
+	struct oriel_pacing pacing;
 	struct oriel_source_counters counters;
 	struct wl_list releases; /* oriel_release.link: promises not kept yet */
 };
@@ -56,12 +72,31 @@ bool oriel_source_init(
 		struct oriel_source *source, const struct oriel_source_ops *ops, const char *name);
 void oriel_source_finish(struct oriel_source *source);
 
+struct oriel_source_picture {
+	enum oriel_guest_plane plane;
+	struct oriel_guest_buffer *buffer;
+	/* What differs from the picture of this plane that was submitted last; NULL: anything may. */
+	const pixman_region32_t *damage;
+	struct oriel_guest_cursor cursor; /* only with ORIEL_GUEST_PLANE_CURSOR */
+};
+
 /*
- * Makes a frame of buffer, which stays the driver's, and hands it on. The driver may submit the
- * same buffer again whenever its contents may have changed. True if a frame was taken: ops.release
- * is then called for it, once, and possibly before this returns.
+ * True if a frame of buffer would be taken. Whoever looks for what has changed in a buffer asks
+ * first: what was found and is not submitted then would be lost.
  */
-bool oriel_source_submit(struct oriel_source *source, struct oriel_guest_buffer *buffer);
+bool oriel_source_wants(const struct oriel_source *source, enum oriel_guest_plane plane,
+		const struct oriel_guest_buffer *buffer);
+
+/*
+ * Makes a frame of a picture, whose buffer stays the driver's, and hands it on. The driver submits
+ * the same buffer again whenever its contents may have changed, and only then: each picture is
+ * taken for a sign that the guest is at work. True if a frame was taken: ops.release is then
+ * called for it, once, and possibly before this returns.
+ */
+bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_picture *picture);
+
+/* The cursor's picture is the last one submitted, and is there now; NULL: it is not shown. */
+void oriel_source_set_cursor(struct oriel_source *source, const struct oriel_guest_cursor *cursor);
 
 /* A state equal to the present one is no news and is dropped. */
 void oriel_source_set_state(struct oriel_source *source, enum oriel_source_state state);

@@ -2,18 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <wlr/render/drm_format_set.h>
-#include <wlr/render/wlr_renderer.h>
-#include <wlr/render/wlr_texture.h>
-#include <wlr/types/wlr_buffer.h>
 #include <wlr/types/wlr_output.h>
 #include <wlr/types/wlr_scene.h>
 #include <wlr/util/log.h>
 
-#include "bridge/acquire.h"
-#include "bridge/latch.h"
-#include "bridge/reads.h"
-#include "bridge/render_sync.h"
 #include "guest/buffer.h"
 #include "guest/frame.h"
 #include "guest/source.h"
@@ -25,8 +17,8 @@
 
 /* A whole scale in the output's pixels, which a scaled output's layout coordinates are not. */
 static bool guest_view_is_sharp(const struct oriel_guest_view *view, const struct wlr_box *box) {
-	const struct oriel_guest_buffer_attributes *attributes =
-			oriel_guest_buffer_get_attributes(oriel_guest_frame_get_buffer(view->frame));
+	const struct oriel_guest_buffer_attributes *attributes = oriel_guest_buffer_get_attributes(
+			oriel_guest_frame_get_buffer(view->primary.frame));
 	float scale = view->output->scale;
 	int width = (int)((float)box->width * scale + 0.5f);
 	int height = (int)((float)box->height * scale + 0.5f);
@@ -41,127 +33,36 @@ static void guest_view_layout(struct oriel_guest_view *view) {
 	}
 	wlr_scene_node_set_position(&view->tree->node, view->box.x, view->box.y);
 	wlr_scene_rect_set_size(view->background, view->box.width, view->box.height);
-	if (view->frame == NULL) {
+	if (view->primary.frame == NULL) {
 		return;
 	}
 
-	const struct oriel_guest_buffer_attributes *attributes =
-			oriel_guest_buffer_get_attributes(oriel_guest_frame_get_buffer(view->frame));
+	const struct oriel_guest_buffer_attributes *attributes = oriel_guest_buffer_get_attributes(
+			oriel_guest_frame_get_buffer(view->primary.frame));
 	struct oriel_fit fit = oriel_fit_box(
 			attributes->width, attributes->height, view->box.width, view->box.height);
-	wlr_scene_node_set_position(&view->scene_buffer->node, fit.box.x, fit.box.y);
-	wlr_scene_buffer_set_dest_size(view->scene_buffer, fit.box.width, fit.box.height);
-	wlr_scene_buffer_set_filter_mode(view->scene_buffer,
+	wlr_scene_node_set_position(&view->primary.scene_buffer->node, fit.box.x, fit.box.y);
+	wlr_scene_buffer_set_dest_size(view->primary.scene_buffer, fit.box.width, fit.box.height);
+	wlr_scene_buffer_set_filter_mode(view->primary.scene_buffer,
 			guest_view_is_sharp(view, &fit.box) ? WLR_SCALE_FILTER_NEAREST
 							    : WLR_SCALE_FILTER_BILINEAR);
 }
 
-/* Lets go of the frame shown so far. One that no output came to read was never shown. */
-static void guest_view_drop_frame(struct oriel_guest_view *view) {
-	if (view->frame != NULL && !view->frame->sampled) {
-		view->stats.superseded++;
-	}
-	oriel_guest_frame_destroy(view->frame);
-	view->frame = NULL;
-}
-
-/*
- * True if the renderer really takes the buffer. It is asked for the format first, since trying one
- * that it does not have would be one line of its log for each buffer of a guest that lies.
- */
-static bool guest_view_can_import(
-		const struct oriel_guest_view *view, struct oriel_guest_buffer *buffer) {
-	if (!view->sync->can_import) {
-		return false;
-	}
-	const struct oriel_guest_buffer_attributes *attributes =
-			oriel_guest_buffer_get_attributes(buffer);
-	const struct wlr_drm_format_set *formats = wlr_renderer_get_texture_formats(
-			view->sync->renderer, WLR_BUFFER_CAP_DMABUF);
-	if (formats == NULL ||
-			!wlr_drm_format_set_has(formats, attributes->format, attributes->modifier)) {
-		return false;
-	}
-	struct wlr_texture *texture = wlr_texture_from_buffer(
-			view->sync->renderer, oriel_guest_buffer_get_wlr_buffer(buffer));
-	if (texture == NULL) {
-		return false;
-	}
-	wlr_texture_destroy(texture);
-	return true;
-}
-
-/* Decides, once for a buffer, how it is read. False if it cannot be read at all. */
-static bool guest_view_prepare(struct oriel_guest_view *view, struct oriel_guest_buffer *buffer) {
-	enum oriel_guest_read_path path = oriel_guest_buffer_get_read_path(buffer);
-	if (path == ORIEL_GUEST_READ_PATH_UNDECIDED) {
-		path = guest_view_can_import(view, buffer) ? ORIEL_GUEST_READ_PATH_IMPORT
-							   : ORIEL_GUEST_READ_PATH_CPU;
-		oriel_guest_buffer_set_read_path(buffer, path);
-	}
-	return path == ORIEL_GUEST_READ_PATH_IMPORT || oriel_guest_buffer_can_map(buffer);
-}
-
-static void guest_view_handle_ready(void *data, struct oriel_guest_frame *take_frame) {
-	struct oriel_guest_view *view = data;
-	struct oriel_guest_buffer *buffer = oriel_guest_frame_get_buffer(take_frame);
-	if (!guest_view_prepare(view, buffer)) {
-		if (!view->complained) {
-			view->complained = true;
-			wlr_log(WLR_ERROR,
-					"guest %s: its buffers can neither be imported by the renderer "
-					"nor mapped: not shown",
-					oriel_source_get_name(view->source));
-		}
-		view->stats.rejected++;
-		oriel_guest_frame_destroy(take_frame);
-		return;
-	}
-
-	struct wlr_scene_buffer_set_buffer_options options = { 0 };
-	if (oriel_guest_buffer_get_read_path(buffer) == ORIEL_GUEST_READ_PATH_IMPORT) {
-		options.wait_timeline = view->sync->ready_timeline;
-		options.wait_point = view->sync->ready_point;
-	}
-	wlr_scene_buffer_set_buffer_with_options(
-			view->scene_buffer, oriel_guest_buffer_get_wlr_buffer(buffer), &options);
-	guest_view_drop_frame(view);
-	view->frame = take_frame;
+static void guest_view_handle_primary_frame(struct wl_listener *listener, void *data) {
+	struct oriel_guest_view *view = wl_container_of(listener, view, primary_frame);
 	guest_view_layout(view);
 }
 
-static void guest_view_handle_output_sample(struct wl_listener *listener, void *data) {
-	struct oriel_guest_view *view = wl_container_of(listener, view, output_sample);
-	const struct wlr_scene_output_sample_event *event = data;
-	struct oriel_guest_frame *frame = view->frame;
-	struct oriel_guest_buffer *buffer = oriel_guest_frame_get_buffer(frame);
-
-	if (!frame->sampled) {
-		frame->sampled = true;
-		view->stats.shown++;
-	}
-	bool imported = oriel_guest_buffer_get_read_path(buffer) == ORIEL_GUEST_READ_PATH_IMPORT;
-	if (imported && view->sync->takes_fences && oriel_acquire_is_pending(buffer)) {
-		view->stats.over_sync++;
-	}
-	struct oriel_read read = {
-		.release = frame->release,
-		.stats = &view->stats,
-		.timeline = event->release_timeline,
-		.point = event->release_point,
-		.scanned_out = event->direct_scanout,
-	};
-	oriel_reads_note(oriel_reads_from_output(event->output->output), &read);
-}
-
-static bool guest_view_handle_wants(void *data, const struct oriel_guest_buffer *buffer) {
+static bool guest_view_handle_wants(
+		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	struct oriel_guest_view *view = data;
-	return oriel_latch_wants(view->latch, buffer);
+	return plane == ORIEL_GUEST_PLANE_PRIMARY &&
+			oriel_guest_view_plane_wants(&view->primary, buffer);
 }
 
 static void guest_view_handle_frame(void *data, struct oriel_guest_frame *take_frame) {
 	struct oriel_guest_view *view = data;
-	oriel_latch_submit(view->latch, take_frame);
+	oriel_guest_view_plane_submit(&view->primary, take_frame);
 }
 
 static void guest_view_handle_state(void *data, enum oriel_source_state state) {
@@ -196,14 +97,13 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 		return NULL;
 	}
 	wl_list_init(&view->link);
-	wl_list_init(&view->output_sample.link);
+	wl_list_init(&view->primary_frame.link);
 	view->source = take_source;
 	view->sync = sync;
 
-	view->latch = oriel_latch_create(loop, name, &view->stats, guest_view_handle_ready, view);
 	view->grace_timer = wl_event_loop_add_timer(loop, guest_view_handle_grace_timer, view);
 	view->tree = wlr_scene_tree_create(parent);
-	if (view->latch == NULL || view->grace_timer == NULL || view->tree == NULL) {
+	if (view->grace_timer == NULL || view->tree == NULL) {
 		goto error;
 	}
 	if (output_name != NULL && (view->output_name = strdup(output_name)) == NULL) {
@@ -211,12 +111,13 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 	}
 	const float black[] = { 0, 0, 0, 1 };
 	view->background = wlr_scene_rect_create(view->tree, 0, 0, black);
-	view->scene_buffer = wlr_scene_buffer_create(view->tree, NULL);
-	if (view->background == NULL || view->scene_buffer == NULL) {
+	if (view->background == NULL ||
+			!oriel_guest_view_plane_init(&view->primary, loop, view->tree, name, sync,
+					&view->stats)) {
 		goto error;
 	}
-	view->output_sample.notify = guest_view_handle_output_sample;
-	wl_signal_add(&view->scene_buffer->events.output_sample, &view->output_sample);
+	view->primary_frame.notify = guest_view_handle_primary_frame;
+	wl_signal_add(&view->primary.events.frame, &view->primary_frame);
 	wlr_scene_node_set_enabled(&view->tree->node, false);
 	oriel_source_set_consumer(take_source, &guest_view_consumer, view);
 	return view;
@@ -232,13 +133,12 @@ void oriel_guest_view_destroy(struct oriel_guest_view *view) {
 		return;
 	}
 	wl_list_remove(&view->link);
-	wl_list_remove(&view->output_sample.link);
+	wl_list_remove(&view->primary_frame.link);
 	oriel_source_set_consumer(view->source, NULL, NULL);
-	oriel_latch_destroy(view->latch);
+	oriel_guest_view_plane_finish(&view->primary);
 	if (view->tree != NULL) {
 		wlr_scene_node_destroy(&view->tree->node);
 	}
-	guest_view_drop_frame(view);
 	if (view->grace_timer != NULL) {
 		wl_event_source_remove(view->grace_timer);
 	}
@@ -264,12 +164,12 @@ bool oriel_guest_view_poll(struct oriel_guest_view *view) {
 	if (view->output == NULL || oriel_source_get_state(view->source) == ORIEL_SOURCE_STATE_LOST) {
 		return false;
 	}
-	if (view->frame != NULL) {
+	if (view->primary.frame != NULL) {
 		/* Behind windows. When they go, the scene is damaged, and the output asks again. */
-		if (view->scene_buffer->primary_output == NULL) {
+		if (view->primary.scene_buffer->primary_output == NULL) {
 			return false;
 		}
-		if (!view->frame->sampled) {
+		if (!view->primary.frame->sampled) {
 			return true;
 		}
 	}
@@ -278,9 +178,7 @@ bool oriel_guest_view_poll(struct oriel_guest_view *view) {
 }
 
 void oriel_guest_view_blank(struct oriel_guest_view *view) {
-	oriel_latch_flush(view->latch);
-	wlr_scene_buffer_set_buffer(view->scene_buffer, NULL);
-	guest_view_drop_frame(view);
+	oriel_guest_view_plane_clear(&view->primary);
 }
 
 void oriel_guest_view_print_stats(const struct oriel_guest_view *view, FILE *stream) {

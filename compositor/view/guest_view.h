@@ -8,13 +8,11 @@
 #include <wlr/util/box.h>
 
 #include "bridge/stats.h"
+#include "view/guest_plane.h"
 
-struct oriel_guest_frame;
-struct oriel_latch;
 struct oriel_render_sync;
 struct oriel_source;
 struct wlr_output;
-struct wlr_scene_buffer;
 struct wlr_scene_rect;
 struct wlr_scene_tree;
 
@@ -22,27 +20,25 @@ struct wlr_scene_tree;
  * A guest's display in the scene: the frame shown now, scaled into a box with its aspect kept,
  * on black.
  *
- *	source --frame--> latch --ready--> view: frame ----> scene buffer --sample--> oriel_reads
+ *	source --frame--> plane (latch, frame, scene buffer) --output_sample--> oriel_reads
+ *	       --state--> grace period, black
  */
 struct oriel_guest_view {
 	struct wl_list link; /* oriel_layout.views */
 	struct oriel_source *source;
-	struct oriel_latch *latch;
 	const struct oriel_render_sync *sync;
 	struct oriel_stats stats;
 	char *output_name; /* may be NULL: any output */
 
 	struct wlr_scene_tree *tree;
 	struct wlr_scene_rect *background;
-	struct wlr_scene_buffer *scene_buffer;
+	struct oriel_guest_view_plane primary;
 	struct wlr_output *output; /* that shows the view; may be NULL: none */
 	struct wlr_box box; /* of that output, in layout coordinates */
-	struct oriel_guest_frame *frame; /* may be NULL until the first one, or after a blank */
 	bool gone; /* the guest is off or lost */
 	struct wl_event_source *grace_timer; /* since then */
-	bool complained; /* of a buffer that cannot be shown */
 
-	struct wl_listener output_sample;
+	struct wl_listener primary_frame;
 };
 
 /*

@@ -90,11 +90,11 @@ static void assert_counters_add_up(struct fixture *fixture, const char *guest_na
 	const struct oriel_guest_view *view = fixture_get_view(fixture, guest_name);
 	struct oriel_source_counters counters = oriel_source_get_counters(view->source);
 	const struct oriel_stats *stats = &view->stats;
-	bool holds_unsampled = view->frame != NULL && !view->frame->sampled;
+	bool holds_unsampled = view->primary.frame != NULL && !view->primary.frame->sampled;
 	assert_int_equal(counters.taken,
 			stats->shown + stats->superseded + stats->rejected +
 					(holds_unsampled ? 1 : 0));
-	assert_int_equal(counters.taken, counters.released + (view->frame != NULL ? 1 : 0));
+	assert_int_equal(counters.taken, counters.released + (view->primary.frame != NULL ? 1 : 0));
 	assert_int_equal(stats->rejected, 0);
 	assert_int_equal(stats->over_sync, 0);
 	assert_int_equal(stats->scanned_out, 0);

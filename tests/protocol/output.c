@@ -264,7 +264,7 @@ static void assert_rests(struct fixture *fixture) {
 /* Every frame was released once, but for the one that is shown; then for none. */
 static void assert_each_released_once(struct oriel_guest_view *view) {
 	if (view->output != NULL) {
-		assert_int_equal(get_taken(view), get_released(view) + (view->frame != NULL));
+		assert_int_equal(get_taken(view), get_released(view) + (view->primary.frame != NULL));
 	}
 	oriel_guest_view_blank(view);
 	assert_int_equal(get_taken(view), get_released(view));
@@ -446,7 +446,7 @@ static void requested_state_that_fails_leaves_the_output_as_it_was(void **state)
 		assert_int_equal(output->width, 64);
 		request_size(output, 128, 96);
 		assert_int_equal(output->width, 128);
-		assert_int_equal(view->scene_buffer->dst_width, 128);
+		assert_int_equal(view->primary.scene_buffer->dst_width, 128);
 		step_until_shown(&fixture, view, 2);
 		assert_int_equal(log_lines_get_count(), 1);
 		assert_each_released_once(view);
@@ -481,7 +481,7 @@ static void failure_of_one_output_leaves_the_other_alone(void **state) {
 
 /* A commit that shows the guest's own buffer. */
 static bool accepts_no_scan_out(const struct wlr_output_state *state) {
-	const struct oriel_guest_frame *frame = faults.scanned_out_view->frame;
+	const struct oriel_guest_frame *frame = faults.scanned_out_view->primary.frame;
 	return !(state->committed & WLR_OUTPUT_STATE_BUFFER) || frame == NULL ||
 			state->buffer !=
 			oriel_guest_buffer_get_wlr_buffer(oriel_guest_frame_get_buffer(frame));
@@ -518,7 +518,7 @@ static void scan_out_ends_with_the_flip(void **state) {
 	assert_int_equal(get_taken(view), get_released(view) + 1);
 	step_until_shown(&fixture, view, 2);
 	/* The next one may have been taken already. */
-	bool holds_unseen = view->frame != NULL && !view->frame->sampled;
+	bool holds_unseen = view->primary.frame != NULL && !view->primary.frame->sampled;
 	assert_int_equal(get_taken(view), get_released(view) + 1 + holds_unseen);
 	fixture_finish(&fixture);
 }
@@ -803,7 +803,7 @@ static const char two_places[] = "output OUTPUT-1 {\n\tmode 64x48\n}\n"
 
 static bool is_pending(struct fixture *fixture, void *data) {
 	const struct oriel_guest_view *view = data;
-	return oriel_latch_get_pending_count(view->latch) > 0;
+	return oriel_latch_get_pending_count(view->primary.latch) > 0;
 }
 
 /* The frame is on its way, and waits for its writer; the output that asked for it goes. */
@@ -816,25 +816,25 @@ static void output_destroyed_with_a_frame_pending_shows_it_on_the_next(void **st
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
 	faults.acquire_fd = pipe_fds[0];
 	fixture_step_until(&fixture, is_pending, view);
-	const struct oriel_guest_frame *shown = view->frame;
+	const struct oriel_guest_frame *shown = view->primary.frame;
 	wlr_output_destroy(get_numbered_output(&fixture, 1)->wlr_output);
 	assert_null(view->output);
 	assert_int_equal(get_released(view),
-			get_taken(view) - oriel_latch_get_pending_count(view->latch) - 1);
+			get_taken(view) - oriel_latch_get_pending_count(view->primary.latch) - 1);
 
 	/* It may be read now, and nobody is there to read it. */
 	assert_int_equal(write(pipe_fds[1], "", 1), 1);
 	faults.acquire_fd = -1;
 	step_for_refreshes(&fixture, 2);
 	assert_false(is_pending(&fixture, view));
-	assert_ptr_not_equal(view->frame, shown);
-	assert_false(view->frame->sampled);
+	assert_ptr_not_equal(view->primary.frame, shown);
+	assert_false(view->primary.frame->sampled);
 	uint64_t taken = get_taken(view), count = view->stats.shown;
 	plug_output(&fixture);
 	step_until_shown(&fixture, view, 1);
 	assert_int_equal(view->stats.shown, count + 1);
 	assert_int_equal(get_taken(view), taken);
-	assert_int_equal(view->scene_buffer->dst_width, 128);
+	assert_int_equal(view->primary.scene_buffer->dst_width, 128);
 	step_until_shown(&fixture, view, 3);
 	assert_each_released_once(view);
 	close(pipe_fds[0]);
@@ -851,7 +851,7 @@ static void output_destroyed_while_it_fails_shows_its_frame_on_the_next(void **s
 		step_until_shown(&fixture, view, 2);
 		*get_failing(kind) = -1;
 		step_until_attempted(&fixture, 3);
-		assert_non_null(view->frame);
+		assert_non_null(view->primary.frame);
 		wlr_output_destroy(get_numbered_output(&fixture, 1)->wlr_output);
 		*get_failing(kind) = 0;
 		uint64_t taken = get_taken(view);

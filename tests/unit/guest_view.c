@@ -202,7 +202,8 @@ static int teardown(void **state) {
 }
 
 static bool submit(struct oriel_guest_buffer *buffer) {
-	return oriel_source_submit(&context.driver->base, buffer);
+	return oriel_source_submit(
+			&context.driver->base, &(struct oriel_source_picture){ .buffer = buffer });
 }
 
 /* A frame of a new buffer, which goes with it. */
@@ -217,7 +218,7 @@ static struct wlr_buffer *submit_new(void) {
 static void sample(int output) {
 	struct wlr_scene_output scene_output = { .output = &context.outputs[output] };
 	struct wlr_scene_output_sample_event event = { .output = &scene_output };
-	wl_signal_emit(&context.view->scene_buffer->events.output_sample, &event);
+	wl_signal_emit(&context.view->primary.scene_buffer->events.output_sample, &event);
 }
 
 static void show_on(int output) {
@@ -228,7 +229,7 @@ static void show_on(int output) {
 /* What the scene says of a node that some output sees a part of. */
 static void uncover(void) {
 	static struct wlr_scene_output scene_output;
-	context.view->scene_buffer->primary_output = &scene_output;
+	context.view->primary.scene_buffer->primary_output = &scene_output;
 }
 
 static void assert_stats(uint64_t shown, uint64_t superseded, uint64_t rejected) {
@@ -270,13 +271,13 @@ static void create_without_memory_destroys_the_source(void **state) {
 }
 
 static void frame_goes_to_the_scene(void **state) {
-	assert_null(context.view->scene_buffer->buffer);
+	assert_null(context.view->primary.scene_buffer->buffer);
 	struct wlr_buffer *buffer = submit_new();
-	assert_ptr_equal(context.view->scene_buffer->buffer, buffer);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, buffer);
 	assert_stats(0, 0, 0);
 	assert_int_equal(context.driver->releases, 0);
 	buffer = submit_new();
-	assert_ptr_equal(context.view->scene_buffer->buffer, buffer);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, buffer);
 	assert_int_equal(context.driver->releases, 1);
 }
 
@@ -318,7 +319,7 @@ static void frame_with_a_pending_writer_stays_out_of_the_scene(void **state) {
 	fake_sync.fence = &fence;
 	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
 	assert_true(submit(buffer));
-	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
 	/* The same again would tell nothing new. */
 	assert_false(submit(buffer));
 	oriel_guest_buffer_drop(buffer);
@@ -337,7 +338,7 @@ static void frame_that_cannot_be_read_is_rejected(void **state) {
 	}
 	assert_int_equal(log_lines_get_count(), 1);
 	assert_non_null(strstr(log_lines_get_last(), "guest win: "));
-	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
 }
 
 static void imported_frame_is_given_the_ready_point(void **state) {
@@ -374,7 +375,7 @@ static struct oriel_guest_buffer *make_mappable_dmabuf(void) {
 
 static void assert_is_read_by_the_cpu(struct oriel_guest_buffer *buffer) {
 	assert_int_equal(oriel_guest_buffer_get_read_path(buffer), ORIEL_GUEST_READ_PATH_CPU);
-	assert_ptr_equal(context.view->scene_buffer->buffer,
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer,
 			oriel_guest_buffer_get_wlr_buffer(buffer));
 	assert_null(context.wait_timeline);
 }
@@ -434,10 +435,10 @@ static void blank_lets_go_of_everything(void **state) {
 	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
 	assert_true(submit(buffer));
 	oriel_guest_buffer_drop(buffer);
-	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
 
 	oriel_guest_view_blank(context.view);
-	assert_null(context.view->scene_buffer->buffer);
+	assert_null(context.view->primary.scene_buffer->buffer);
 	assert_int_equal(context.driver->releases, 2);
 	assert_stats(1, 1, 0);
 	oriel_guest_view_blank(context.view);
@@ -447,7 +448,7 @@ static void blank_lets_go_of_everything(void **state) {
 	/* And the next frame is shown as ever. */
 	fake_sync.fence = NULL;
 	shown = submit_new();
-	assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
 }
 
 static void display_that_goes_keeps_its_frame_for_the_grace_period(void **state) {
@@ -460,11 +461,11 @@ static void display_that_goes_keeps_its_frame_for_the_grace_period(void **state)
 		sample(0);
 		oriel_reads_submitted(&context.reads[0]);
 		oriel_source_set_state(&context.driver->base, gone[i]);
-		assert_ptr_equal(context.view->scene_buffer->buffer, shown);
+		assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
 		/* Some seconds: a reset takes no longer. */
 		assert_true(context.timer_ms >= 1000 && context.timer_ms <= 10000);
 		context.timer_handler(context.timer_data);
-		assert_null(context.view->scene_buffer->buffer);
+		assert_null(context.view->primary.scene_buffer->buffer);
 		assert_int_equal(context.driver->releases, i + 1);
 	}
 }
@@ -490,19 +491,19 @@ static void set_output_fits_the_picture_into_its_box(void **state) {
 	assert_int_equal(view->background->height, 96);
 
 	submit_new();
-	assert_int_equal(view->scene_buffer->dst_width, 128);
-	assert_int_equal(view->scene_buffer->dst_height, 96);
-	assert_int_equal(view->scene_buffer->node.x, 36);
-	assert_int_equal(view->scene_buffer->node.y, 0);
-	assert_int_equal(view->scene_buffer->filter_mode, WLR_SCALE_FILTER_NEAREST);
+	assert_int_equal(view->primary.scene_buffer->dst_width, 128);
+	assert_int_equal(view->primary.scene_buffer->dst_height, 96);
+	assert_int_equal(view->primary.scene_buffer->node.x, 36);
+	assert_int_equal(view->primary.scene_buffer->node.y, 0);
+	assert_int_equal(view->primary.scene_buffer->filter_mode, WLR_SCALE_FILTER_NEAREST);
 
 	const struct wlr_box other_box = { 0, 0, 96, 100 };
 	oriel_guest_view_set_output(view, &context.outputs[1], &other_box);
 	assert_int_equal(view->tree->node.x, 0);
-	assert_int_equal(view->scene_buffer->dst_width, 96);
-	assert_int_equal(view->scene_buffer->dst_height, 72);
-	assert_int_equal(view->scene_buffer->node.y, 14);
-	assert_int_equal(view->scene_buffer->filter_mode, WLR_SCALE_FILTER_BILINEAR);
+	assert_int_equal(view->primary.scene_buffer->dst_width, 96);
+	assert_int_equal(view->primary.scene_buffer->dst_height, 72);
+	assert_int_equal(view->primary.scene_buffer->node.y, 14);
+	assert_int_equal(view->primary.scene_buffer->filter_mode, WLR_SCALE_FILTER_BILINEAR);
 
 	oriel_guest_view_set_output(view, NULL, NULL);
 	assert_false(view->tree->node.enabled);
@@ -530,7 +531,7 @@ static void set_output_that_is_scaled_filters_by_its_pixels(void **state) {
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		context.outputs[0].scale = cases[i].output_scale;
 		oriel_guest_view_set_output(context.view, &context.outputs[0], &cases[i].box);
-		if (context.view->scene_buffer->filter_mode != cases[i].filter_mode) {
+		if (context.view->primary.scene_buffer->filter_mode != cases[i].filter_mode) {
 			fail_msg("case %zu", i);
 		}
 	}
@@ -546,7 +547,7 @@ static void display_off_and_then_lost_has_one_grace_period(void **state) {
 	assert_int_equal(context.timer_ms, -1);
 	/* It ends with the time that began when the display went off. */
 	context.timer_handler(context.timer_data);
-	assert_null(context.view->scene_buffer->buffer);
+	assert_null(context.view->primary.scene_buffer->buffer);
 }
 
 /* Nobody sees a view that no output shows. */
@@ -583,11 +584,11 @@ static void poll_asks_until_there_is_a_frame_and_again_when_it_was_seen(void **s
 static void poll_behind_windows_asks_nothing(void **state) {
 	show_on(0);
 	submit_new();
-	context.view->scene_buffer->primary_output = NULL;
+	context.view->primary.scene_buffer->primary_output = NULL;
 	assert_false(oriel_guest_view_poll(context.view));
 	uncover();
 	sample(0);
-	context.view->scene_buffer->primary_output = NULL;
+	context.view->primary.scene_buffer->primary_output = NULL;
 	assert_false(oriel_guest_view_poll(context.view));
 	assert_int_equal(context.driver->polls, 0);
 	uncover();

@@ -52,7 +52,8 @@ static void guest_handle_ready(void *data, struct oriel_guest_frame *take_frame)
 	if (guest->submits != NULL) {
 		struct oriel_guest_buffer *buffer = guest->submits;
 		guest->submits = NULL;
-		assert_true(oriel_source_submit(&guest->driver->base, buffer));
+		assert_true(oriel_source_submit(&guest->driver->base,
+				&(struct oriel_source_picture){ .buffer = buffer }));
 	}
 	if (guest->destroys_latch) {
 		oriel_latch_destroy(guest->latch);
@@ -60,7 +61,8 @@ static void guest_handle_ready(void *data, struct oriel_guest_frame *take_frame)
 	}
 }
 
-static bool guest_handle_wants(void *data, const struct oriel_guest_buffer *buffer) {
+static bool guest_handle_wants(
+		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	return true;
 }
 
@@ -144,12 +146,14 @@ static void step(void) {
 /* A frame of buffer number index, whose only writer is fence number index. */
 static void submit_pending(size_t index) {
 	fake_sync.fence = &context.fences[index];
-	assert_true(oriel_source_submit(&context.guest.driver->base, context.buffers[index]));
+	assert_true(oriel_source_submit(&context.guest.driver->base,
+			&(struct oriel_source_picture){ .buffer = context.buffers[index] }));
 }
 
 static void submit_ready(size_t index) {
 	fake_sync.fence = NULL;
-	assert_true(oriel_source_submit(&context.guest.driver->base, context.buffers[index]));
+	assert_true(oriel_source_submit(&context.guest.driver->base,
+			&(struct oriel_source_picture){ .buffer = context.buffers[index] }));
 }
 
 static void signal_and_step(size_t index) {
@@ -371,7 +375,8 @@ static void submit_without_memory_is_rejected(void **state) {
 	fake_sync.fence = &context.fences[1];
 	/* The first two are the frame's own. */
 	shortage_of_memory_begin(3);
-	bool taken = oriel_source_submit(&context.guest.driver->base, context.buffers[1]);
+	bool taken = oriel_source_submit(&context.guest.driver->base,
+			&(struct oriel_source_picture){ .buffer = context.buffers[1] });
 	assert_int_equal(shortage_of_memory_end(), 3);
 	assert_true(taken);
 	assert_counts(0, 1, 1);
@@ -387,7 +392,8 @@ static void submit_without_a_watch_is_rejected(void **state) {
 	submit_pending(0);
 	fake_sync.fence = &context.fences[1];
 	fake_sync.export_leaves_no_fds = true;
-	bool taken = oriel_source_submit(&context.guest.driver->base, context.buffers[1]);
+	bool taken = oriel_source_submit(&context.guest.driver->base,
+			&(struct oriel_source_picture){ .buffer = context.buffers[1] });
 	shortage_of_fds_end();
 	assert_true(taken);
 	assert_counts(0, 1, 1);
@@ -540,7 +546,8 @@ static void stuck_fence_holds_back_its_own_guest_only(void **state) {
 		struct fake_fence fence;
 		fake_fence_init(&fence);
 		fake_sync.fence = &fence;
-		assert_true(oriel_source_submit(&other.driver->base, context.buffers[7]));
+		assert_true(oriel_source_submit(&other.driver->base,
+				&(struct oriel_source_picture){ .buffer = context.buffers[7] }));
 		fake_fence_signal(&fence);
 		step();
 		fake_fence_finish(&fence);

@@ -255,7 +255,8 @@ static void output_that_moves_takes_its_guest_along(void **state) {
 
 static void submit(struct oriel_guest_view *view) {
 	struct oriel_guest_buffer *buffer = fake_sync_create_shared();
-	assert_true(oriel_source_submit(view->source, buffer));
+	assert_true(oriel_source_submit(
+			view->source, &(struct oriel_source_picture){ .buffer = buffer }));
 	oriel_guest_buffer_drop(buffer);
 }
 
@@ -265,11 +266,11 @@ static void blank_reaches_every_guest(void **state) {
 	struct oriel_guest_view *lin = add_guest("lin", "DP-9");
 	submit(win);
 	submit(lin);
-	assert_non_null(win->scene_buffer->buffer);
-	assert_non_null(lin->scene_buffer->buffer);
+	assert_non_null(win->primary.scene_buffer->buffer);
+	assert_non_null(lin->primary.scene_buffer->buffer);
 	oriel_layout_blank(&context.layout);
-	assert_null(win->scene_buffer->buffer);
-	assert_null(lin->scene_buffer->buffer);
+	assert_null(win->primary.scene_buffer->buffer);
+	assert_null(lin->primary.scene_buffer->buffer);
 	assert_int_equal(oriel_source_get_counters(win->source).released, 1);
 	assert_int_equal(oriel_source_get_counters(lin->source).released, 1);
 }

@@ -149,7 +149,8 @@ int __wrap_oriel_render_sync_create_fence(
 	return 0;
 }
 
-static bool consumer_handle_wants(void *data, const struct oriel_guest_buffer *buffer) {
+static bool consumer_handle_wants(
+		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	return true;
 }
 
@@ -167,7 +168,8 @@ static const struct oriel_source_consumer consumer = {
 static void use_buffer(struct oriel_guest_buffer *take_buffer) {
 	context.buffer = take_buffer;
 	buffer_watch_init(&context.watch, take_buffer);
-	assert_true(oriel_source_submit(&context.driver->base, context.buffer));
+	assert_true(oriel_source_submit(&context.driver->base,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 }
 
 static int setup(void **state) {
@@ -480,7 +482,8 @@ static void failed_import_holds_until_the_fence_signals(void **state) {
 		fake_fence_finish(&context.point_fence);
 		fake_fence_init(&context.point_fence);
 		note(&context.reads, true, false);
-		assert_true(oriel_source_submit(&context.driver->base, context.buffer));
+		assert_true(oriel_source_submit(&context.driver->base,
+				&(struct oriel_source_picture){ .buffer = context.buffer }));
 		oriel_reads_submitted(&context.reads);
 		assert_imported_for_reading(&context.point_fence, i + 1);
 		assert_int_equal(context.stats.reads, 0);

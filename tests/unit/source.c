@@ -1,9 +1,11 @@
 #include "guest/source.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -37,9 +39,13 @@ static struct {
 	unsigned int frames;
 	unsigned int states;
 	enum oriel_source_state state;
+	unsigned int cursors;
+	bool cursor_hidden;
+	struct oriel_guest_cursor cursor; /* the last one that was not */
 } context;
 
-static bool consumer_handle_wants(void *data, const struct oriel_guest_buffer *buffer) {
+static bool consumer_handle_wants(
+		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	assert_ptr_equal(data, &context);
 	context.questions++;
 	context.asked_for = buffer;
@@ -63,9 +69,19 @@ static void consumer_handle_state(void *data, enum oriel_source_state state) {
 	context.state = state;
 }
 
+static void consumer_handle_cursor(void *data, const struct oriel_guest_cursor *cursor) {
+	assert_ptr_equal(data, &context);
+	context.cursors++;
+	context.cursor_hidden = cursor == NULL;
+	if (cursor != NULL) {
+		context.cursor = *cursor;
+	}
+}
+
 static const struct oriel_source_consumer consumer = {
 	.wants = consumer_handle_wants,
 	.frame = consumer_handle_frame,
+	.cursor = consumer_handle_cursor,
 	.state = consumer_handle_state,
 };
 
@@ -105,7 +121,7 @@ static void assert_counters(uint64_t taken, uint64_t released) {
 }
 
 static void create_unknown_driver_is_one_line(void **state) {
-	assert_null(oriel_source_create(NULL, "lin", "hypercube", NULL));
+	assert_null(oriel_source_create(NULL, "lin", "hypercube", NULL, NULL));
 	assert_int_equal(log_lines_get_count(), 1);
 	assert_non_null(strstr(log_lines_get_last(), "guest lin: "));
 	assert_non_null(strstr(log_lines_get_last(), "hypercube"));
@@ -120,7 +136,7 @@ static void driver_exists_knows_whole_names_only(void **state) {
 }
 
 static void create_opens_the_named_driver(void **state) {
-	struct oriel_source *source = oriel_source_create(NULL, "lin", "synthetic", "4x4");
+	struct oriel_source *source = oriel_source_create(NULL, "lin", "synthetic", "4x4", NULL);
 	assert_non_null(source);
 	assert_string_equal(oriel_source_get_name(source), "lin");
 	assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
@@ -148,7 +164,8 @@ static void init_without_memory_fails(void **state) {
 static void submit_hands_on_a_frame(void **state) {
 	struct timespec before, after;
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	clock_gettime(CLOCK_MONOTONIC, &after);
 
 	assert_ptr_equal(context.asked_for, context.buffer);
@@ -171,7 +188,8 @@ static void submit_hands_on_a_frame(void **state) {
 
 static void submit_same_buffer_again_is_a_frame_of_its_own(void **state) {
 	for (unsigned int i = 0; i < 3; i++) {
-		assert_true(oriel_source_submit(context.source, context.buffer));
+		assert_true(oriel_source_submit(context.source,
+				&(struct oriel_source_picture){ .buffer = context.buffer }));
 		assert_int_equal(context.held[i]->serial, i + 1);
 	}
 	assert_ptr_not_equal(context.held[0]->release, context.held[1]->release);
@@ -186,7 +204,8 @@ static void submit_same_buffer_again_is_a_frame_of_its_own(void **state) {
 
 static void submit_without_consumer_takes_nothing(void **state) {
 	oriel_source_set_consumer(context.source, NULL, NULL);
-	assert_false(oriel_source_submit(context.source, context.buffer));
+	assert_false(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	assert_counters(0, 0);
 	assert_int_equal(buffer_watch_get_locks(&context.watch), 0);
 	assert_int_equal(context.driver->releases, 0);
@@ -195,7 +214,8 @@ static void submit_without_consumer_takes_nothing(void **state) {
 
 static void submit_unwanted_takes_nothing(void **state) {
 	context.wants = false;
-	assert_false(oriel_source_submit(context.source, context.buffer));
+	assert_false(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	assert_int_equal(context.questions, 1);
 	assert_int_equal(context.frames, 0);
 	assert_counters(0, 0);
@@ -204,21 +224,24 @@ static void submit_unwanted_takes_nothing(void **state) {
 
 	/* And leaves no gap in the serials. */
 	context.wants = true;
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	assert_int_equal(context.held[0]->serial, 1);
 	destroy_held(0);
 }
 
 static void submit_dropped_at_once_is_released_before_it_returns(void **state) {
 	context.drops = true;
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	assert_counters(1, 1);
 	assert_int_equal(context.driver->releases, 1);
 }
 
 static void submit_without_memory_for_the_promise_takes_nothing(void **state) {
 	shortage_of_memory_begin(1);
-	bool taken = oriel_source_submit(context.source, context.buffer);
+	bool taken = oriel_source_submit(
+			context.source, &(struct oriel_source_picture){ .buffer = context.buffer });
 	assert_int_equal(shortage_of_memory_end(), 1);
 	assert_false(taken);
 	assert_int_equal(context.frames, 0);
@@ -230,9 +253,11 @@ static void submit_without_memory_for_the_promise_takes_nothing(void **state) {
 
 /* A driver told of both would count it twice. */
 static void submit_without_memory_for_the_frame_takes_nothing(void **state) {
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	shortage_of_memory_begin(2);
-	bool taken = oriel_source_submit(context.source, context.buffer);
+	bool taken = oriel_source_submit(
+			context.source, &(struct oriel_source_picture){ .buffer = context.buffer });
 	assert_int_equal(shortage_of_memory_end(), 2);
 	assert_false(taken);
 	assert_int_equal(context.frames, 1);
@@ -243,7 +268,8 @@ static void submit_without_memory_for_the_frame_takes_nothing(void **state) {
 	assert_non_null(strstr(log_lines_get_last(), "guest win: "));
 
 	/* And leaves no gap in the serials. */
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	assert_int_equal(context.held[1]->serial, 2);
 	destroy_held(0);
 	destroy_held(1);
@@ -253,7 +279,8 @@ static void submit_without_memory_for_the_frame_takes_nothing(void **state) {
 static void release_without_an_op_is_counted(void **state) {
 	struct fake_driver *careless = fake_driver_create_careless("lin");
 	oriel_source_set_consumer(&careless->base, &consumer, &context);
-	assert_true(oriel_source_submit(&careless->base, context.buffer));
+	assert_true(oriel_source_submit(&careless->base,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	destroy_held(0);
 	assert_int_equal(oriel_source_get_counters(&careless->base).released, 1);
 	assert_int_equal(careless->releases, 0);
@@ -261,28 +288,97 @@ static void release_without_an_op_is_counted(void **state) {
 }
 
 static void release_is_told_for_an_old_consumers_frame(void **state) {
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	oriel_source_set_consumer(context.source, NULL, NULL);
 	destroy_held(0);
 	assert_counters(1, 1);
 	assert_int_equal(context.driver->releases, 1);
 }
 
-static void poll_reaches_the_driver_until_lost(void **state) {
+static void poll_reaches_the_driver_in_every_state(void **state) {
 	static const enum oriel_source_state states[] = {
 		ORIEL_SOURCE_STATE_WAITING,
 		ORIEL_SOURCE_STATE_RUNNING,
 		ORIEL_SOURCE_STATE_OFF,
+		ORIEL_SOURCE_STATE_LOST,
+		ORIEL_SOURCE_STATE_RESTARTED,
 	};
 	for (unsigned int i = 0; i < ARRAY_LENGTH(states); i++) {
 		oriel_source_set_state(context.source, states[i]);
 		oriel_source_poll(context.source);
 		assert_int_equal(context.driver->polls, i + 1);
+		assert_int_equal(oriel_source_get_counters(context.source).polls, i + 1);
 	}
-	oriel_source_set_state(context.source, ORIEL_SOURCE_STATE_LOST);
-	oriel_source_poll(context.source);
-	oriel_source_poll(context.source);
-	assert_int_equal(context.driver->polls, ARRAY_LENGTH(states));
+}
+
+static void submit_passes_on_plane_cursor_and_damage(void **state) {
+	pixman_region32_t damage;
+	pixman_region32_init_rect(&damage, 1, 2, 3, 4);
+	const struct oriel_source_picture picture = {
+		.plane = ORIEL_GUEST_PLANE_CURSOR,
+		.buffer = context.buffer,
+		.damage = &damage,
+		.cursor = { .x = -5, .y = 6, .has_hotspot = true, .hot_x = 7, .hot_y = 8 },
+	};
+	assert_true(oriel_source_submit(context.source, &picture));
+	const struct oriel_guest_frame *frame = context.held[0];
+	assert_int_equal(frame->plane, ORIEL_GUEST_PLANE_CURSOR);
+	assert_true(frame->damage_known);
+	assert_true(pixman_region32_equal(&frame->damage, &damage));
+	assert_memory_equal(&frame->cursor, &picture.cursor, sizeof(frame->cursor));
+	pixman_region32_fini(&damage);
+	destroy_held(0);
+}
+
+static void submit_without_damage_leaves_it_unknown(void **state) {
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
+	assert_int_equal(context.held[0]->plane, ORIEL_GUEST_PLANE_PRIMARY);
+	assert_false(context.held[0]->damage_known);
+	destroy_held(0);
+}
+
+static void submit_counts_the_planes_apart(void **state) {
+	static const struct {
+		enum oriel_guest_plane plane;
+		uint64_t serial;
+	} frames[] = {
+		{ ORIEL_GUEST_PLANE_PRIMARY, 1 },
+		{ ORIEL_GUEST_PLANE_CURSOR, 1 },
+		{ ORIEL_GUEST_PLANE_PRIMARY, 2 },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(frames); i++) {
+		assert_true(oriel_source_submit(context.source,
+				&(struct oriel_source_picture){ .plane = frames[i].plane,
+						.buffer = context.buffer }));
+		assert_int_equal(context.held[i]->serial, frames[i].serial);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(frames); i++) {
+		destroy_held(i);
+	}
+}
+
+static void set_cursor_reaches_who_listens(void **state) {
+	const struct oriel_guest_cursor cursor = { .x = 3, .y = -4 };
+	oriel_source_set_cursor(context.source, &cursor);
+	assert_int_equal(context.cursors, 1);
+	assert_memory_equal(&context.cursor, &cursor, sizeof(cursor));
+	oriel_source_set_cursor(context.source, NULL);
+	assert_int_equal(context.cursors, 2);
+	assert_true(context.cursor_hidden);
+	oriel_source_set_consumer(context.source, NULL, NULL);
+	oriel_source_set_cursor(context.source, &cursor);
+	assert_int_equal(context.cursors, 2);
+}
+
+static void adopt_by_a_driver_without_it_closes_the_file(void **state) {
+	int fd = memfd_create("device", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_false(oriel_source_adopt(context.source, fd));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	oriel_source_end(context.source);
+	oriel_source_set_monitor(context.source, &(struct oriel_guest_monitor){ .width = 1 });
 }
 
 static void set_state_tells_each_change_once(void **state) {
@@ -296,12 +392,11 @@ static void set_state_tells_each_change_once(void **state) {
 		ORIEL_SOURCE_STATE_RUNNING,
 		ORIEL_SOURCE_STATE_WAITING,
 		ORIEL_SOURCE_STATE_LOST,
+		ORIEL_SOURCE_STATE_RESTARTED,
 	};
 	for (unsigned int i = 0; i < ARRAY_LENGTH(states); i++) {
 		oriel_source_set_state(context.source, states[i]);
-		if (states[i] != ORIEL_SOURCE_STATE_LOST) {
-			oriel_source_set_state(context.source, states[i]);
-		}
+		oriel_source_set_state(context.source, states[i]);
 		assert_int_equal(context.states, i + 1);
 		assert_int_equal(context.state, states[i]);
 		assert_int_equal(oriel_source_get_state(context.source), states[i]);
@@ -329,8 +424,10 @@ static void destroy_reaches_the_driver(void **state) {
 
 static void destroy_with_frames_out_keeps_their_buffer(void **state) {
 	/* One frame is only held, another is also being read. */
-	assert_true(oriel_source_submit(context.source, context.buffer));
-	assert_true(oriel_source_submit(context.source, context.buffer));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
+	assert_true(oriel_source_submit(context.source,
+			&(struct oriel_source_picture){ .buffer = context.buffer }));
 	struct oriel_release *read = oriel_release_ref(context.held[1]->release);
 	oriel_source_destroy(context.source);
 	context.driver = NULL;
@@ -363,7 +460,12 @@ int main(void) {
 		TEST(submit_without_memory_for_the_frame_takes_nothing),
 		TEST(release_without_an_op_is_counted),
 		TEST(release_is_told_for_an_old_consumers_frame),
-		TEST(poll_reaches_the_driver_until_lost),
+		TEST(poll_reaches_the_driver_in_every_state),
+		TEST(submit_passes_on_plane_cursor_and_damage),
+		TEST(submit_without_damage_leaves_it_unknown),
+		TEST(submit_counts_the_planes_apart),
+		TEST(set_cursor_reaches_who_listens),
+		TEST(adopt_by_a_driver_without_it_closes_the_file),
 		TEST(set_state_tells_each_change_once),
 		TEST(set_state_without_consumer_is_kept),
 		TEST(destroy_null_is_fine),

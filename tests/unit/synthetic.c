@@ -108,7 +108,8 @@ void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int f
 	return __wrap_mmap(address, size, protection, flags, fd, offset);
 }
 
-static bool consumer_handle_wants(void *data, const struct oriel_guest_buffer *buffer) {
+static bool consumer_handle_wants(
+		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	return context.wants;
 }
 
@@ -159,7 +160,7 @@ static int teardown(void **state) {
 }
 
 static struct oriel_source *create(const char *where) {
-	struct oriel_source *source = oriel_source_create(NULL, "win", "synthetic", where);
+	struct oriel_source *source = oriel_source_create(NULL, "win", "synthetic", where, NULL);
 	assert_non_null(source);
 	assert_int_equal(log_lines_get_count(), 0);
 	oriel_source_set_consumer(source, &consumer, NULL);
@@ -217,7 +218,8 @@ static void create_with_a_wrong_size_is_one_line(void **state) {
 	static const char *const sizes[] = { "", "64", "64x", "x48", "64x48x", "64x48 ", "64x0",
 		"0x48", "-1x48", "16385x1", "1x16385", "4294967297x1", "64*48", "big" };
 	for (unsigned int i = 0; i < ARRAY_LENGTH(sizes); i++) {
-		struct oriel_source *source = oriel_source_create(NULL, "win", "synthetic", sizes[i]);
+		struct oriel_source *source =
+				oriel_source_create(NULL, "win", "synthetic", sizes[i], NULL);
 		if (source != NULL) {
 			fail_msg("'%s' was taken", sizes[i]);
 		}
@@ -347,7 +349,8 @@ static void create_with_any_call_failing_is_one_line(void **state) {
 	for (unsigned int i = 1; i <= 2 * BUFFERS; i++) {
 		context.calls = 0;
 		context.fail_at = i;
-		struct oriel_source *source = oriel_source_create(NULL, "win", "synthetic", "64x48");
+		struct oriel_source *source =
+				oriel_source_create(NULL, "win", "synthetic", "64x48", NULL);
 		assert_null(source);
 		assert_int_equal(log_lines_get_count(), i);
 		assert_non_null(strstr(log_lines_get_last(), "guest win: "));
@@ -361,7 +364,8 @@ static void create_without_memory_is_one_line(void **state) {
 	/* The driver's struct, its name, and each buffer. */
 	for (unsigned int i = 1; i <= 2 + BUFFERS; i++) {
 		shortage_of_memory_begin(i);
-		struct oriel_source *source = oriel_source_create(NULL, "win", "synthetic", "64x48");
+		struct oriel_source *source =
+				oriel_source_create(NULL, "win", "synthetic", "64x48", NULL);
 		assert_int_equal(shortage_of_memory_end(), i);
 		assert_null(source);
 		assert_int_equal(log_lines_get_count(), i);

@@ -310,7 +310,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
 	return 0;
 }
 
-static bool consumer_wants(void *data, const struct oriel_guest_buffer *buffer) {
+static bool consumer_wants(
+		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	return true;
 }
 
@@ -375,7 +376,7 @@ static int teardown(void **state) {
 }
 
 static struct oriel_source *create(const char *where) {
-	struct oriel_source *source = oriel_source_create(NULL, "win", "vfio", where);
+	struct oriel_source *source = oriel_source_create(NULL, "win", "vfio", where, NULL);
 	if (source != NULL) {
 		oriel_source_set_consumer(source, &consumer_impl, NULL);
 	}

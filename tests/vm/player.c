@@ -54,7 +54,8 @@ void player_flip(struct player *player, int page) {
 
 static void watch_handle_output_sample(struct wl_listener *listener, void *data) {
 	struct player_watch *watch = wl_container_of(listener, watch, output_sample);
-	const struct oriel_guest_buffer *buffer = oriel_guest_frame_get_buffer(watch->view->frame);
+	const struct oriel_guest_buffer *buffer =
+			oriel_guest_frame_get_buffer(watch->view->primary.frame);
 	watch->page = -1;
 	/* All files of a dma-buf are one inode. */
 	struct stat shown, page;
@@ -75,7 +76,7 @@ void player_watch_init(struct player_watch *watch, const struct player *player,
 		.page = -1,
 		.output_sample.notify = watch_handle_output_sample,
 	};
-	wl_signal_add(&view->scene_buffer->events.output_sample, &watch->output_sample);
+	wl_signal_add(&view->primary.scene_buffer->events.output_sample, &watch->output_sample);
 }
 
 void player_watch_finish(struct player_watch *watch) {

@@ -232,7 +232,7 @@ int vgpu_scene_find_page(const struct vgpu_scene *scene, const struct oriel_gues
 }
 
 bool vgpu_scene_shows(const struct vgpu_scene *scene, int page) {
-	const struct oriel_guest_frame *frame = scene->view->frame;
+	const struct oriel_guest_frame *frame = scene->view->primary.frame;
 	return frame != NULL && frame->sampled &&
 			vgpu_scene_find_page(scene, oriel_guest_frame_get_buffer(frame)) == page;
 }
@@ -285,7 +285,7 @@ struct vgpu_scene_counts vgpu_scene_count(const struct vgpu_scene *scene) {
 		.rejected = stats->rejected,
 		.over_sync = stats->over_sync,
 		.waits = stats->acquire_wait.count,
-		.pending = oriel_latch_get_pending_count(scene->view->latch),
+		.pending = oriel_latch_get_pending_count(scene->view->primary.latch),
 	};
 }
 
@@ -306,7 +306,7 @@ struct vgpu_scene_counts vgpu_scene_count_since(
 
 void vgpu_scene_check_balance(const struct vgpu_scene *scene) {
 	struct vgpu_scene_counts counts = vgpu_scene_count(scene);
-	const struct oriel_guest_frame *frame = scene->view->frame;
+	const struct oriel_guest_frame *frame = scene->view->primary.frame;
 	uint64_t waiting = counts.pending + (frame != NULL && !frame->sampled ? 1 : 0);
 	assert_int_equal(counts.taken, counts.shown + counts.superseded + counts.rejected + waiting);
 	uint64_t held = counts.pending + (frame != NULL ? 1 : 0);

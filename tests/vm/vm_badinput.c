@@ -562,7 +562,7 @@ static void liar_init(const struct player *player) {
 
 static bool frame_is_sampled(struct fixture *fixture, void *data) {
 	const struct oriel_guest_view *view = data;
-	return view->frame != NULL && view->frame->sampled;
+	return view->primary.frame != NULL && view->primary.frame->sampled;
 }
 
 /* Of all frames taken one is on screen, the others are released. */

@@ -167,8 +167,9 @@ static enum oriel_guest_read_path get_expected_read_path(void) {
 }
 
 static void check_read_path(struct oriel_guest_view *view) {
-	assert_non_null(view->frame);
-	assert_int_equal(oriel_guest_buffer_get_read_path(oriel_guest_frame_get_buffer(view->frame)),
+	assert_non_null(view->primary.frame);
+	assert_int_equal(oriel_guest_buffer_get_read_path(
+					 oriel_guest_frame_get_buffer(view->primary.frame)),
 			get_expected_read_path());
 }
 
@@ -232,7 +233,8 @@ static void check_mode(void **state, int width, int height, int virtual_width) {
 
 	struct oriel_guest_view *view = display_get_view(display, 0);
 	check_read_path(view);
-	assert_int_equal(oriel_guest_buffer_get_attributes(oriel_guest_frame_get_buffer(view->frame))
+	assert_int_equal(oriel_guest_buffer_get_attributes(
+					 oriel_guest_frame_get_buffer(view->primary.frame))
 					 ->stride_bytes,
 			virtual_width * 4);
 }
@@ -521,7 +523,7 @@ static bool view_is_off(struct fixture *fixture, void *data) {
 
 static bool view_is_blank(struct fixture *fixture, void *data) {
 	const struct oriel_guest_view *view = data;
-	return view->frame == NULL;
+	return view->primary.frame == NULL;
 }
 
 /* Small pictures: between the reset and the end of the grace there is time for a screenshot. */
@@ -538,7 +540,7 @@ static void reset_keeps_last_frame_then_blanks_then_shows_next_program(void **st
 
 	assert_int_equal(vgpu_guest_reset(vgpu), 0);
 	fixture_step_until(&display->fixture, view_is_off, view);
-	assert_non_null(view->frame);
+	assert_non_null(view->primary.frame);
 	check_screen(display, &last);
 	fixture_step_until(&display->fixture, view_is_blank, view);
 	check_screen(display, &(struct picture){ 0 });
@@ -573,7 +575,7 @@ static void reset_and_new_mode_within_grace_never_blanks(void **state) {
 	vgpu_guest_paint(a, 0, 3);
 	fixture_step_refreshes(&display->fixture, 2);
 	assert_int_equal(oriel_source_get_state(a_view->source), ORIEL_SOURCE_STATE_RUNNING);
-	assert_non_null(a_view->frame);
+	assert_non_null(a_view->primary.frame);
 
 	/* b's grace begins later: when it is over, so would be a's. */
 	display_select(display, 1);
@@ -581,7 +583,7 @@ static void reset_and_new_mode_within_grace_never_blanks(void **state) {
 	assert_int_equal(vgpu_guest_disable(b), 0);
 	fixture_step_until(&display->fixture, view_is_off, b_view);
 	fixture_step_until(&display->fixture, view_is_blank, b_view);
-	assert_non_null(a_view->frame);
+	assert_non_null(a_view->primary.frame);
 
 	display_select(display, 0);
 	check_screen(display,
@@ -616,7 +618,7 @@ static void remove_device_keeps_last_frame_then_blanks(void **state) {
 	program_finish(&program);
 	display->guests[0].uuid[0] = '\0';
 
-	assert_non_null(view->frame);
+	assert_non_null(view->primary.frame);
 	check_screen(display, &last);
 	fixture_step_until(&display->fixture, view_is_blank, view);
 	check_screen(display, &(struct picture){ 0 });

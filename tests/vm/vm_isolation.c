@@ -80,12 +80,12 @@ static void make_page_stuck(const struct player *player, int page, int timeline_
 
 static bool latch_is_holding(struct fixture *fixture, void *data) {
 	const struct oriel_guest_view *view = data;
-	return oriel_latch_get_pending_count(view->latch) > 0;
+	return oriel_latch_get_pending_count(view->primary.latch) > 0;
 }
 
 static bool frame_is_sampled(struct fixture *fixture, void *data) {
 	const struct oriel_guest_view *view = data;
-	return view->frame != NULL && view->frame->sampled;
+	return view->primary.frame != NULL && view->primary.frame->sampled;
 }
 
 /* The stuck guest's output is at 0, 0 in the layout. */
@@ -110,7 +110,7 @@ static void write_config(char *text, size_t size, int free_fd, int stuck_fd) {
 static void assert_is_held_back(struct fixture *fixture, uint64_t shown_before) {
 	const struct oriel_guest_view *view = fixture_get_view(fixture, "stuck");
 	struct oriel_source_counters counters = oriel_source_get_counters(view->source);
-	size_t pending = oriel_latch_get_pending_count(view->latch);
+	size_t pending = oriel_latch_get_pending_count(view->primary.latch);
 	assert_uint_in_range(pending, 1, ORIEL_LATCH_DEPTH);
 	assert_int_equal(view->stats.shown, shown_before);
 	assert_int_equal(view->stats.rejected, 0);

@@ -225,11 +225,12 @@ static void test_start(struct test *test) {
 		fence_spy_watch(test->scene.dmabuf_fds[page]);
 	}
 	test->output_sample.notify = handle_output_sample;
-	wl_signal_add(&test->scene.view->scene_buffer->events.output_sample, &test->output_sample);
+	wl_signal_add(&test->scene.view->primary.scene_buffer->events.output_sample,
+			&test->output_sample);
 }
 
 static void check_read_path(const struct test *test, enum oriel_guest_read_path path) {
-	const struct oriel_guest_frame *frame = test->scene.view->frame;
+	const struct oriel_guest_frame *frame = test->scene.view->primary.frame;
 	assert_non_null(frame);
 	assert_int_equal(oriel_guest_buffer_get_read_path(oriel_guest_frame_get_buffer(frame)), path);
 }

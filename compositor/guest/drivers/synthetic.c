@@ -111,7 +111,8 @@ static void synthetic_handle_poll(struct oriel_source *source) {
 	synthetic->tick++;
 	oriel_source_set_state(source, ORIEL_SOURCE_STATE_RUNNING);
 	slot->frames++;
-	if (!oriel_source_submit(source, slot->buffer)) {
+	const struct oriel_source_picture picture = { .buffer = slot->buffer };
+	if (!oriel_source_submit(source, &picture)) {
 		slot->frames--;
 	}
 }
@@ -213,8 +214,8 @@ static bool parse_size(const char *where, int *ret_width, int *ret_height) {
 	return true;
 }
 
-static struct oriel_source *synthetic_create(
-		struct wl_event_loop *loop, const char *name, const char *where) {
+static struct oriel_source *synthetic_create(struct wl_event_loop *loop, const char *name,
+		const char *where, const struct oriel_source_options *options) {
 	int width = SYNTHETIC_WIDTH, height = SYNTHETIC_HEIGHT;
 	if (where != NULL && !parse_size(where, &width, &height)) {
 		wlr_log(WLR_ERROR, "guest %s: synthetic: expected WIDTHxHEIGHT, got '%s'", name,

@@ -298,6 +298,9 @@ static struct oriel_guest_buffer *vfio_open_buffer(struct vfio *vfio, uint64_t n
 
 static void vfio_handle_poll(struct oriel_source *source) {
 	struct vfio *vfio = vfio_from_source(source);
+	if (oriel_source_get_state(source) == ORIEL_SOURCE_STATE_LOST) {
+		return;
+	}
 	uint64_t now_ns = oriel_clock_now_ns();
 
 	if (now_ns - vfio->present_ns >= PRESENCE_NS) {
@@ -346,7 +349,8 @@ static void vfio_handle_poll(struct oriel_source *source) {
 		return;
 	}
 	oriel_source_set_state(source, ORIEL_SOURCE_STATE_RUNNING);
-	oriel_source_submit(source, buffer);
+	const struct oriel_source_picture picture = { .buffer = buffer };
+	oriel_source_submit(source, &picture);
 }
 
 static void vfio_handle_destroy(struct oriel_source *source) {
@@ -362,8 +366,8 @@ static const struct oriel_source_ops vfio_ops = {
 	.destroy = vfio_handle_destroy,
 };
 
-static struct oriel_source *vfio_create(
-		struct wl_event_loop *loop, const char *name, const char *where) {
+static struct oriel_source *vfio_create(struct wl_event_loop *loop, const char *name,
+		const char *where, const struct oriel_source_options *options) {
 	struct vfio *vfio = calloc(1, sizeof(*vfio));
 	if (vfio == NULL) {
 		wlr_log(WLR_ERROR, "guest %s: out of memory", name);
