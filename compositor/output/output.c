@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <wlr/backend.h>
+#include <wlr/backend/session.h>
 #include <wlr/backend/wayland.h>
 #include <wlr/config.h>
 #if WLR_HAS_X11_BACKEND
@@ -16,6 +17,7 @@
 #include <wlr/util/log.h>
 
 #include "config.h"
+#include "guest/clock.h"
 #include "output/modeset.h"
 #include "view/guest_view.h"
 #include "view/layout.h"
@@ -25,20 +27,67 @@
 /* Scan-outs that may fail in earnest before the output does without. */
 #define OUTPUT_SCANOUT_FAILURES 3
 
-static int output_get_period_ms(const struct oriel_output *output) {
-	int refresh_mhz = output->wlr_output->refresh;
-	if (refresh_mhz <= 0) {
-		refresh_mhz = OUTPUT_REFRESH_MHZ;
-	}
-	int period_ms = 1000000 / refresh_mhz;
-	return period_ms > 0 ? period_ms : 1;
+#define MSEC_NS UINT64_C(1000000)
+#define SEC_NS (1000 * MSEC_NS)
+
+/* True if the output is a window of another session's. */
+static bool output_is_nested(struct wlr_output *wlr_output) {
+	bool nested = wlr_output_is_wl(wlr_output);
+#if WLR_HAS_X11_BACKEND
+	nested = nested || wlr_output_is_x11(wlr_output);
+#endif
+	return nested;
 }
 
-/* True if there is a guest to be asked again with the next refresh. */
-static bool output_poll_guest(struct oriel_output *output) {
-	struct oriel_guest_view *view =
-			oriel_layout_get_view_at(output->outputs->layout, output->wlr_output);
-	return view != NULL && output->wlr_output->enabled && oriel_guest_view_poll(view);
+static uint64_t output_get_period_ns(const struct oriel_output *output) {
+	int refresh_mhz = output->wlr_output->refresh;
+	return 1000 * SEC_NS / (uint64_t)(refresh_mhz > 0 ? refresh_mhz : OUTPUT_REFRESH_MHZ);
+}
+
+/* Late by less than a millisecond at the most, and never by none: that would disarm the timer. */
+static void output_set_timer(struct oriel_output *output, uint64_t now_ns, uint64_t when_ns) {
+	uint64_t delay_ms = when_ns > now_ns ? (when_ns - now_ns) / MSEC_NS : 0;
+	wl_event_source_timer_update(output->timer, delay_ms > 0 ? (int)delay_ms : 1);
+}
+
+static bool output_is_active(const struct oriel_output *output) {
+	const struct wlr_session *session = output->outputs->session;
+	return output->wlr_output->enabled && (session == NULL || session->active);
+}
+
+/* The guest that is to be asked, or NULL. */
+static struct oriel_guest_view *output_get_guest(const struct oriel_output *output) {
+	return output_is_active(output)
+			? oriel_layout_get_view_at(output->outputs->layout, output->wlr_output)
+			: NULL;
+}
+
+/* At a refresh, or where one could be. */
+static void output_poll_guest(struct oriel_output *output, uint64_t now_ns) {
+	struct oriel_guest_view *view = output_get_guest(output);
+	/* One that is due before the next refresh is asked now. */
+	if (view != NULL &&
+			oriel_guest_view_get_next_poll_ns(view, 0) <=
+					now_ns + output_get_period_ns(output) / 2) {
+		oriel_guest_view_poll(view);
+	}
+}
+
+/* Sees to it that the guest is asked again, should no refresh come. */
+static void output_set_poll_timer(struct oriel_output *output, uint64_t now_ns, bool committed) {
+	const struct oriel_guest_view *view = output_get_guest(output);
+	uint64_t period_ns = output_get_period_ns(output);
+	uint64_t next_ns = view != NULL ? oriel_guest_view_get_next_poll_ns(view, period_ns)
+					: ORIEL_GUEST_VIEW_POLL_NEVER;
+	if (next_ns == ORIEL_GUEST_VIEW_POLL_NEVER) {
+		return;
+	}
+	if (next_ns < now_ns + period_ns / 2) {
+		next_ns = now_ns + period_ns;
+	}
+	next_ns = oriel_deadline_align_ns(&output->deadline, next_ns);
+	/* After a commit the next refresh comes by itself, and this is only in case. */
+	output_set_timer(output, now_ns, committed ? next_ns + period_ns : next_ns);
 }
 
 static bool output_try_commit(struct oriel_output *output, const struct wlr_output_state *request) {
@@ -78,6 +127,29 @@ static bool output_build_and_commit(
 	return ok;
 }
 
+/* Asks the guest, and draws what has changed. */
+static void output_begin_frame(struct oriel_output *output) {
+	uint64_t begun_ns = oriel_clock_now_ns();
+	output_poll_guest(output, begun_ns);
+	bool committed = false;
+	if (wlr_scene_output_needs_frame(output->scene_output)) {
+		committed = output_build_and_commit(output, NULL);
+	}
+	uint64_t now_ns = oriel_clock_now_ns();
+	if (committed) {
+		oriel_deadline_committed(&output->deadline, begun_ns, now_ns);
+	}
+	if (output->retrying) {
+		output_set_timer(output, now_ns, now_ns + output_get_period_ns(output));
+	} else {
+		output_set_poll_timer(output, now_ns, committed);
+	}
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	wlr_scene_output_send_frame_done(output->scene_output, &now);
+}
+
+/* The backend takes the next frame. */
 static void output_handle_frame(struct wl_listener *listener, void *data) {
 	struct oriel_output *output = wl_container_of(listener, output, frame);
 	/*
@@ -88,19 +160,13 @@ static void output_handle_frame(struct wl_listener *listener, void *data) {
 	if (output->scene_output == NULL || output->retrying) {
 		return;
 	}
-	bool poll_again = output_poll_guest(output);
-	bool committed = false;
-	if (wlr_scene_output_needs_frame(output->scene_output)) {
-		committed = output_build_and_commit(output, NULL);
+	uint64_t now_ns = oriel_clock_now_ns();
+	uint64_t begin_ns = oriel_deadline_get_begin_ns(&output->deadline, now_ns);
+	if (begin_ns >= now_ns + MSEC_NS) {
+		output_set_timer(output, now_ns, begin_ns);
+	} else {
+		output_begin_frame(output);
 	}
-	if (poll_again || output->retrying) {
-		/* After a commit the next refresh comes by itself, and this is only in case. */
-		wl_event_source_timer_update(
-				output->timer, output_get_period_ms(output) * (committed ? 2 : 1));
-	}
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	wlr_scene_output_send_frame_done(output->scene_output, &now);
 }
 
 static int output_handle_timer(void *data) {
@@ -110,12 +176,32 @@ static int output_handle_timer(void *data) {
 		wlr_output_schedule_frame(output->wlr_output);
 		return 0;
 	}
-	/* A slow output's refresh is still to come, and asks by itself. Otherwise, a frame taken here
-	 * damages the scene, which then asks for a refresh. */
-	if (output->wlr_output->frame_pending || output_poll_guest(output)) {
-		wl_event_source_timer_update(output->timer, output_get_period_ms(output));
+	if (output->scene_output == NULL) {
+		return 0;
+	}
+	if (output->wlr_output->frame_pending) {
+		/* A slow output's refresh is still to come, and asks by itself. */
+		output_set_poll_timer(output, oriel_clock_now_ns(), true);
+	} else {
+		output_begin_frame(output);
 	}
 	return 0;
+}
+
+static void output_handle_present(struct wl_listener *listener, void *data) {
+	struct oriel_output *output = wl_container_of(listener, output, present);
+	const struct wlr_output_event_present *event = data;
+	if (!event->presented) {
+		return;
+	}
+	/* The parent session of a window has a deadline of its own, which it does not tell. */
+	if (!(event->flags & WLR_OUTPUT_PRESENT_VSYNC) || event->refresh <= 0 ||
+			output_is_nested(output->wlr_output)) {
+		oriel_deadline_forget(&output->deadline);
+		return;
+	}
+	uint64_t when_ns = (uint64_t)event->when.tv_sec * SEC_NS + (uint64_t)event->when.tv_nsec;
+	oriel_deadline_presented(&output->deadline, when_ns, (uint64_t)event->refresh);
 }
 
 static void output_handle_request_state(struct wl_listener *listener, void *data) {
@@ -126,17 +212,9 @@ static void output_handle_request_state(struct wl_listener *listener, void *data
 	}
 	/* With a buffer: wlroots would take a state without one for the end of a scan-out. */
 	if (!output_build_and_commit(output, event->state)) {
-		wl_event_source_timer_update(output->timer, output_get_period_ms(output));
+		uint64_t now_ns = oriel_clock_now_ns();
+		output_set_timer(output, now_ns, now_ns + output_get_period_ns(output));
 	}
-}
-
-/* True if the output is a window of another session's. */
-static bool output_is_nested(struct wlr_output *wlr_output) {
-	bool nested = wlr_output_is_wl(wlr_output);
-#if WLR_HAS_X11_BACKEND
-	nested = nested || wlr_output_is_x11(wlr_output);
-#endif
-	return nested;
 }
 
 static void output_handle_destroy(struct wl_listener *listener, void *data) {
@@ -147,6 +225,7 @@ static void output_handle_destroy(struct wl_listener *listener, void *data) {
 	oriel_reads_finish(&output->reads);
 	wl_list_remove(&output->link);
 	wl_list_remove(&output->frame.link);
+	wl_list_remove(&output->present.link);
 	wl_list_remove(&output->request_state.link);
 	wl_list_remove(&output->destroy.link);
 	wl_event_source_remove(output->timer);
@@ -197,12 +276,15 @@ static struct oriel_output *output_create(
 	}
 	output->outputs = outputs;
 	output->wlr_output = wlr_output;
+	oriel_deadline_init(&output->deadline);
 	oriel_reads_init(&output->reads, outputs->loop, outputs->sync);
 	oriel_reads_attach(&output->reads, wlr_output);
 	wl_list_insert(&outputs->outputs, &output->link);
 
 	output->frame.notify = output_handle_frame;
 	wl_signal_add(&wlr_output->events.frame, &output->frame);
+	output->present.notify = output_handle_present;
+	wl_signal_add(&wlr_output->events.present, &output->present);
 	output->request_state.notify = output_handle_request_state;
 	wl_signal_add(&wlr_output->events.request_state, &output->request_state);
 	output->destroy.notify = output_handle_destroy;
@@ -247,6 +329,26 @@ static void outputs_handle_layout_change(struct wl_listener *listener, void *dat
 	oriel_layout_arrange(outputs->layout);
 }
 
+/* After a while in which nothing could be shown, everything is looked at again. */
+static void outputs_handle_session_active(struct wl_listener *listener, void *data) {
+	struct oriel_outputs *outputs = wl_container_of(listener, outputs, session_active);
+	struct oriel_output *output;
+	wl_list_for_each(output, &outputs->outputs, link) {
+		if (output_is_active(output)) {
+			wlr_output_schedule_frame(output->wlr_output);
+		}
+	}
+}
+
+static void outputs_handle_session_destroy(struct wl_listener *listener, void *data) {
+	struct oriel_outputs *outputs = wl_container_of(listener, outputs, session_destroy);
+	wl_list_remove(&outputs->session_active.link);
+	wl_list_init(&outputs->session_active.link);
+	wl_list_remove(&outputs->session_destroy.link);
+	wl_list_init(&outputs->session_destroy.link);
+	outputs->session = NULL;
+}
+
 void oriel_outputs_init(struct oriel_outputs *outputs, struct wlr_backend *backend) {
 	wl_list_init(&outputs->outputs);
 	wl_signal_init(&outputs->events.closed);
@@ -256,10 +358,20 @@ void oriel_outputs_init(struct oriel_outputs *outputs, struct wlr_backend *backe
 	wl_signal_add(&backend->events.destroy, &outputs->backend_destroy);
 	outputs->layout_change.notify = outputs_handle_layout_change;
 	wl_signal_add(&outputs->output_layout->events.change, &outputs->layout_change);
+	wl_list_init(&outputs->session_active.link);
+	wl_list_init(&outputs->session_destroy.link);
+	if (outputs->session != NULL) {
+		outputs->session_active.notify = outputs_handle_session_active;
+		wl_signal_add(&outputs->session->events.active, &outputs->session_active);
+		outputs->session_destroy.notify = outputs_handle_session_destroy;
+		wl_signal_add(&outputs->session->events.destroy, &outputs->session_destroy);
+	}
 }
 
 void oriel_outputs_finish(struct oriel_outputs *outputs) {
 	assert(wl_list_empty(&outputs->outputs));
 	assert(wl_list_empty(&outputs->events.closed.listener_list));
 	wl_list_remove(&outputs->layout_change.link);
+	wl_list_remove(&outputs->session_active.link);
+	wl_list_remove(&outputs->session_destroy.link);
 }

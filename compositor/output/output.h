@@ -5,6 +5,7 @@
 #include <wayland-server-core.h>
 
 #include "bridge/reads.h"
+#include "output/deadline.h"
 
 struct oriel_config;
 struct oriel_layout;
@@ -17,13 +18,16 @@ struct wlr_renderer;
 struct wlr_scene;
 struct wlr_scene_output;
 struct wlr_scene_output_layout;
+struct wlr_session;
 
 /*
  * All outputs of the backend: each is configured as it appears, and then drives what it shows.
  *
  * An output asks for the next frame of the guest that it shows at each refresh, just before it
- * draws. While nothing changes it draws nothing and gets no refresh; then a timer asks at the same
- * rate. Nobody asks a guest that no output shows.
+ * draws, and that is as late as it can be (output/deadline.h). While nothing changes it draws
+ * nothing and gets no refresh; then a timer asks, at the same time before each refresh, and less
+ * often the longer nothing changes (guest/pacing.h). Nobody asks a guest that no output shows, or
+ * while the session is another's (a VT switch).
  */
 struct oriel_outputs {
 	/* Borrowed; all outlive this struct. */
@@ -36,6 +40,7 @@ struct oriel_outputs {
 	const struct oriel_render_sync *sync;
 	const struct oriel_config *config;
 	struct oriel_layout *layout;
+	struct wlr_session *session; /* NULL: there is none, and it is always ours */
 
 	struct wl_list outputs; /* oriel_output.link; gone one by one as the backend is destroyed */
 
@@ -47,6 +52,8 @@ struct oriel_outputs {
 	struct wl_listener new_output;
 	struct wl_listener backend_destroy;
 	struct wl_listener layout_change;
+	struct wl_listener session_active;
+	struct wl_listener session_destroy;
 };
 
 struct oriel_output {
@@ -55,12 +62,14 @@ struct oriel_output {
 	struct wlr_output *wlr_output; /* its data is reads */
 	struct wlr_scene_output *scene_output; /* NULL while the output is switched off */
 	struct oriel_reads reads;
-	struct wl_event_source *timer; /* asks the guest, or tries to commit, without a refresh */
+	struct oriel_deadline deadline;
+	struct wl_event_source *timer; /* begins a frame, or asks the guest without one */
 	bool failing; /* the last commit failed, and that has been logged */
 	bool retrying; /* it did, and the next try is the timer's */
 	unsigned int scanout_failures;
 
 	struct wl_listener frame;
+	struct wl_listener present;
 	struct wl_listener request_state;
 	struct wl_listener destroy;
 };

@@ -151,30 +151,52 @@ const char *oriel_guest_view_get_name(const struct oriel_guest_view *view) {
 	return oriel_source_get_name(view->source);
 }
 
+/* The guest's monitor is what its box covers of the output. */
+static void guest_view_update_monitor(struct oriel_guest_view *view) {
+	const struct wlr_output *output = view->output;
+	int width, height;
+	wlr_output_effective_resolution(view->output, &width, &height);
+	bool turned = output->transform & WL_OUTPUT_TRANSFORM_90;
+	int width_mm = turned ? output->phys_height : output->phys_width;
+	int height_mm = turned ? output->phys_width : output->phys_height;
+	const struct oriel_guest_monitor monitor = {
+		.width = (int)((float)view->box.width * output->scale + 0.5f),
+		.height = (int)((float)view->box.height * output->scale + 0.5f),
+		.refresh_mhz = output->refresh,
+		.width_mm = width > 0 ? width_mm * view->box.width / width : 0,
+		.height_mm = height > 0 ? height_mm * view->box.height / height : 0,
+		.name = output->name,
+	};
+	oriel_source_set_monitor(view->source, &monitor);
+}
+
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
 		const struct wlr_box *box) {
 	view->output = output;
 	if (output != NULL) {
 		view->box = *box;
+		guest_view_update_monitor(view);
 	}
 	guest_view_layout(view);
 }
 
-bool oriel_guest_view_poll(struct oriel_guest_view *view) {
-	if (view->output == NULL || oriel_source_get_state(view->source) == ORIEL_SOURCE_STATE_LOST) {
-		return false;
+/* Behind windows it is not. When they go, the scene is damaged, and the output asks again. */
+static bool guest_view_is_visible(const struct oriel_guest_view *view) {
+	return view->output != NULL &&
+			(view->primary.frame == NULL ||
+					view->primary.scene_buffer->primary_output != NULL);
+}
+
+uint64_t oriel_guest_view_get_next_poll_ns(const struct oriel_guest_view *view, uint64_t period_ns) {
+	return guest_view_is_visible(view) ? oriel_source_get_next_poll_ns(view->source, period_ns)
+					   : ORIEL_GUEST_VIEW_POLL_NEVER;
+}
+
+void oriel_guest_view_poll(struct oriel_guest_view *view) {
+	if (guest_view_is_visible(view) &&
+			(view->primary.frame == NULL || view->primary.frame->sampled)) {
+		oriel_source_poll(view->source);
 	}
-	if (view->primary.frame != NULL) {
-		/* Behind windows. When they go, the scene is damaged, and the output asks again. */
-		if (view->primary.scene_buffer->primary_output == NULL) {
-			return false;
-		}
-		if (!view->primary.frame->sampled) {
-			return true;
-		}
-	}
-	oriel_source_poll(view->source);
-	return true;
 }
 
 void oriel_guest_view_blank(struct oriel_guest_view *view) {

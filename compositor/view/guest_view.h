@@ -58,11 +58,17 @@ const char *oriel_guest_view_get_name(const struct oriel_guest_view *view);
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
 		const struct wlr_box *box);
 
+/* For a guest that need not be asked before the scene changes: nobody can see it. */
+#define ORIEL_GUEST_VIEW_POLL_NEVER UINT64_MAX
+
 /*
- * Takes a new frame if the guest has one and the last one has been seen. False if the guest need
- * not be asked again before the scene changes: nobody can see it, or it is lost.
+ * When the guest is to be asked again (CLOCK_MONOTONIC), if its output is refreshed every period_ns,
+ * or ORIEL_GUEST_VIEW_POLL_NEVER. With a period of 0 it is when to ask at the earliest.
  */
-bool oriel_guest_view_poll(struct oriel_guest_view *view);
+uint64_t oriel_guest_view_get_next_poll_ns(const struct oriel_guest_view *view, uint64_t period_ns);
+
+/* Takes a new frame if somebody can see it, the guest has one, and the last one has been seen. */
+void oriel_guest_view_poll(struct oriel_guest_view *view);
 
 /*
  * Shows nothing until the next frame: everything taken so far is let go, and released as soon as

@@ -24,6 +24,7 @@
 
 #include "config.h"
 #include "fds.h"
+#include "guest/source.h"
 #include "output/output.h"
 #include "server.h"
 #include "view/guest_view.h"
@@ -172,6 +173,12 @@ void fixture_step_output_refreshes(struct fixture *fixture, const char *output_n
 	wl_signal_add(&output->wlr_output->events.frame, &counter.frame);
 	while (counter.count < count) {
 		int before = counter.count;
+		/* However long it has stood still, this refresh asks it. */
+		struct oriel_guest_view *view = oriel_layout_get_view_at(
+				&fixture->server->layout, output->wlr_output);
+		if (view != NULL) {
+			oriel_source_wake(view->source);
+		}
 		wlr_output_update_needs_frame(output->wlr_output);
 		counter.wanted = before + 1;
 		fixture_step_until(fixture, refreshes_are_over, &counter);

@@ -26,6 +26,13 @@ static void driver_handle_release(struct oriel_source *source, struct oriel_gues
 	}
 }
 
+static void driver_handle_set_monitor(
+		struct oriel_source *source, const struct oriel_guest_monitor *monitor) {
+	struct fake_driver *driver = driver_from_source(source);
+	driver->monitors++;
+	driver->monitor = *monitor;
+}
+
 static void driver_handle_destroy(struct oriel_source *source) {
 	struct fake_driver *driver = driver_from_source(source);
 	oriel_source_finish(source);
@@ -38,6 +45,7 @@ static void driver_handle_destroy(struct oriel_source *source) {
 static const struct oriel_source_ops ops = {
 	.poll = driver_handle_poll,
 	.release = driver_handle_release,
+	.set_monitor = driver_handle_set_monitor,
 	.destroy = driver_handle_destroy,
 };
 

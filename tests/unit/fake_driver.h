@@ -12,6 +12,8 @@ struct fake_driver {
 	struct oriel_source base;
 	unsigned int polls;
 	unsigned int releases;
+	unsigned int monitors;
+	struct oriel_guest_monitor monitor; /* the last one; its name may be gone by now */
 	struct oriel_guest_buffer *last_released; /* may be gone by now */
 	void (*released)(void *data); /* runs with each release; may be NULL */
 	void *released_data;

@@ -550,34 +550,40 @@ static void display_off_and_then_lost_has_one_grace_period(void **state) {
 	assert_null(context.view->primary.scene_buffer->buffer);
 }
 
+/* False if the guest need not be asked again. */
+static bool poll_view(void) {
+	oriel_guest_view_poll(context.view);
+	return oriel_guest_view_get_next_poll_ns(context.view, 1) != ORIEL_GUEST_VIEW_POLL_NEVER;
+}
+
 /* Nobody sees a view that no output shows. */
 static void poll_hidden_asks_nothing(void **state) {
-	assert_false(oriel_guest_view_poll(context.view));
+	assert_false(poll_view());
 	show_on(0);
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
 	assert_int_equal(context.driver->polls, 1);
 	oriel_guest_view_set_output(context.view, NULL, NULL);
-	assert_false(oriel_guest_view_poll(context.view));
+	assert_false(poll_view());
 	assert_int_equal(context.driver->polls, 1);
 }
 
 static void poll_asks_until_there_is_a_frame_and_again_when_it_was_seen(void **state) {
 	show_on(0);
 	for (unsigned int i = 1; i <= 2; i++) {
-		assert_true(oriel_guest_view_poll(context.view));
+		assert_true(poll_view());
 		assert_int_equal(context.driver->polls, i);
 	}
 	submit_new();
 	uncover();
 	/* The output is to come by again, but a frame now would only replace this one unseen. */
-	assert_true(oriel_guest_view_poll(context.view));
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
+	assert_true(poll_view());
 	assert_int_equal(context.driver->polls, 2);
 	sample(0);
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
 	assert_int_equal(context.driver->polls, 3);
 	oriel_guest_view_blank(context.view);
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
 	assert_int_equal(context.driver->polls, 4);
 }
 
@@ -585,32 +591,75 @@ static void poll_behind_windows_asks_nothing(void **state) {
 	show_on(0);
 	submit_new();
 	context.view->primary.scene_buffer->primary_output = NULL;
-	assert_false(oriel_guest_view_poll(context.view));
+	assert_false(poll_view());
 	uncover();
 	sample(0);
 	context.view->primary.scene_buffer->primary_output = NULL;
-	assert_false(oriel_guest_view_poll(context.view));
+	assert_false(poll_view());
 	assert_int_equal(context.driver->polls, 0);
 	uncover();
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
 	assert_int_equal(context.driver->polls, 1);
 }
 
-/* One that is off may be switched on again; one that is lost stays lost. */
-static void poll_of_a_display_that_is_gone_asks_unless_it_is_lost(void **state) {
+/* One that is off may be switched on again, and one that is lost may come back. */
+static void poll_of_a_display_that_is_gone_asks(void **state) {
 	show_on(0);
 	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
 	submit_new();
 	sample(0);
 	uncover();
 	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
 	context.timer_handler(context.timer_data);
-	assert_true(oriel_guest_view_poll(context.view));
+	assert_true(poll_view());
 	assert_int_equal(context.driver->polls, 2);
 	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_LOST);
-	assert_false(oriel_guest_view_poll(context.view));
-	assert_int_equal(context.driver->polls, 2);
+	assert_true(poll_view());
+	assert_int_equal(context.driver->polls, 3);
+}
+
+/* What the guest is told of is in the output's pixels, and in millimetres of what it covers. */
+static void set_output_tells_the_guest_what_shows_it(void **state) {
+	static const struct {
+		enum wl_output_transform transform;
+		float scale;
+		struct wlr_box box;
+		struct oriel_guest_monitor monitor;
+	} rows[] = {
+		{ WL_OUTPUT_TRANSFORM_NORMAL, 1, { 0, 0, 1000, 500 },
+				{ 1000, 500, 59940, 400, 300, NULL } },
+		{ WL_OUTPUT_TRANSFORM_NORMAL, 2, { 9, 9, 500, 250 },
+				{ 1000, 500, 59940, 400, 300, NULL } },
+		{ WL_OUTPUT_TRANSFORM_NORMAL, 1, { 0, 0, 500, 250 },
+				{ 500, 250, 59940, 200, 150, NULL } },
+		{ WL_OUTPUT_TRANSFORM_90, 1, { 0, 0, 500, 1000 },
+				{ 500, 1000, 59940, 300, 400, NULL } },
+	};
+	struct wlr_output *output = &context.outputs[0];
+	output->width = 1000;
+	output->height = 500;
+	output->refresh = 59940;
+	output->phys_width = 400;
+	output->phys_height = 300;
+	output->name = (char *)"FAKE-1";
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		output->transform = rows[i].transform;
+		output->scale = rows[i].scale;
+		oriel_guest_view_set_output(context.view, output, &rows[i].box);
+		const struct oriel_guest_monitor *monitor = &context.driver->monitor;
+		assert_int_equal(context.driver->monitors, i + 1);
+		assert_int_equal(monitor->width, rows[i].monitor.width);
+		assert_int_equal(monitor->height, rows[i].monitor.height);
+		assert_int_equal(monitor->refresh_mhz, rows[i].monitor.refresh_mhz);
+		assert_int_equal(monitor->width_mm, rows[i].monitor.width_mm);
+		assert_int_equal(monitor->height_mm, rows[i].monitor.height_mm);
+		assert_string_equal(monitor->name, "FAKE-1");
+	}
+	oriel_guest_view_set_output(context.view, NULL, NULL);
+	assert_int_equal(context.driver->monitors, ARRAY_LENGTH(rows));
+	output->transform = WL_OUTPUT_TRANSFORM_NORMAL;
+	output->scale = 1;
 }
 
 static void destroy_with_a_frame_being_read_keeps_its_buffer(void **state) {
@@ -659,11 +708,12 @@ int main(void) {
 		TEST(display_that_is_back_in_time_is_never_blank, setup),
 		TEST(display_off_and_then_lost_has_one_grace_period, setup),
 		TEST(set_output_fits_the_picture_into_its_box, setup),
+		TEST(set_output_tells_the_guest_what_shows_it, setup),
 		TEST(set_output_that_is_scaled_filters_by_its_pixels, setup),
 		TEST(poll_hidden_asks_nothing, setup),
 		TEST(poll_asks_until_there_is_a_frame_and_again_when_it_was_seen, setup),
 		TEST(poll_behind_windows_asks_nothing, setup),
-		TEST(poll_of_a_display_that_is_gone_asks_unless_it_is_lost, setup),
+		TEST(poll_of_a_display_that_is_gone_asks, setup),
 		TEST(destroy_with_a_frame_being_read_keeps_its_buffer, setup_import),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
