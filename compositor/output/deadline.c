@@ -1,7 +1,9 @@
 #include "output/deadline.h"
 
-/* How much of what is too long is given up with each frame that was in time. */
-#define DEADLINE_DECAY 64
+/* How much of the CPU's work that is no longer needed is given up with each frame: a part in these. */
+#define DEADLINE_COST_DECAY 64
+/* A frame may begin so much later than it should have: what timers are late by. */
+#define DEADLINE_TIMER_NS 1000000
 
 static uint64_t min(uint64_t a, uint64_t b) {
 	return a < b ? a : b;
@@ -43,11 +45,11 @@ void oriel_deadline_presented(struct oriel_deadline *deadline, uint64_t when_ns,
 	if (deadline->target_ns != 0 && deadline->period_ns != 0) {
 		/* The driver's time of a refresh and ours of the same one differ by little. */
 		if (when_ns > deadline->target_ns + deadline->period_ns / 2) {
-			deadline->slack_ns = min(2 * deadline->slack_ns, deadline->period_ns);
+			deadline->slack_ns += ORIEL_DEADLINE_STEP_NS;
 		} else {
-			deadline->slack_ns -= (deadline->slack_ns - ORIEL_DEADLINE_SLACK_MIN_NS) /
-					DEADLINE_DECAY;
+			deadline->slack_ns -= ORIEL_DEADLINE_STEP_NS / (ORIEL_DEADLINE_LATE - 1);
 		}
+		deadline->slack_ns = min(deadline->slack_ns, deadline->period_ns);
 		deadline->slack_ns = max(deadline->slack_ns, ORIEL_DEADLINE_SLACK_MIN_NS);
 	}
 	deadline->target_ns = 0;
@@ -56,15 +58,19 @@ void oriel_deadline_presented(struct oriel_deadline *deadline, uint64_t when_ns,
 }
 
 void oriel_deadline_committed(struct oriel_deadline *deadline, uint64_t begun_ns, uint64_t now_ns) {
+	deadline->target_ns = 0;
+	if (deadline_is_known(deadline)) {
+		/* One that was begun too late says nothing if it then is. */
+		uint64_t refresh_ns = deadline_get_refresh_ns(deadline, begun_ns);
+		uint64_t had_ns = refresh_ns - begun_ns + DEADLINE_TIMER_NS;
+		deadline->target_ns = had_ns >= deadline_get_lead_ns(deadline) ? refresh_ns : 0;
+	}
 	uint64_t cost_ns = now_ns - begun_ns;
 	if (cost_ns > deadline->cost_ns) {
 		deadline->cost_ns = cost_ns;
 	} else {
-		deadline->cost_ns -= (deadline->cost_ns - cost_ns) / DEADLINE_DECAY;
+		deadline->cost_ns -= (deadline->cost_ns - cost_ns) / DEADLINE_COST_DECAY;
 	}
-	deadline->target_ns = deadline_is_known(deadline)
-			? deadline_get_refresh_ns(deadline, begun_ns)
-			: 0;
 }
 
 uint64_t oriel_deadline_get_begin_ns(const struct oriel_deadline *deadline, uint64_t now_ns) {

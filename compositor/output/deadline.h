@@ -15,8 +15,9 @@
  *
  * Refreshes are told apart by the presentation times of an output that has a clock of its own. The
  * lead is what a frame takes: measured on the CPU, and learnt for the rest, of which nobody tells
- * (the GPU, the driver). A frame that is presented later than it was meant for makes it longer at
- * once, and frames that are in time make it shorter again, slowly.
+ * (the GPU, the driver, other programs). A frame that is presented later than it was meant for makes
+ * that rest longer by a step, and each that is in time makes it shorter by a small part of the
+ * step: it settles where one frame in ORIEL_DEADLINE_LATE is late.
  *
  * An output without such a clock (headless, a window of another session, variable refresh) has no
  * deadline that is known: its frame begins when the backend asks for it. All times are of
@@ -27,11 +28,13 @@ struct oriel_deadline {
 	uint64_t period_ns; /* between two; 0: not known */
 	uint64_t cost_ns; /* what a frame takes on the CPU: the recent maximum */
 	uint64_t slack_ns; /* what it takes besides */
-	uint64_t target_ns; /* the refresh that the last frame was meant for; 0: none */
+	uint64_t target_ns; /* the refresh that the last frame was begun in time for; 0: none */
 };
 
-/* What is allowed at least, and at most in parts of a period, besides the CPU's work. */
+/* What is allowed at least besides the CPU's work; at most it is a period. */
 #define ORIEL_DEADLINE_SLACK_MIN_NS 1500000
+#define ORIEL_DEADLINE_STEP_NS 1000000
+#define ORIEL_DEADLINE_LATE 100
 
 void oriel_deadline_init(struct oriel_deadline *deadline);
 

@@ -91,33 +91,65 @@ static void align_goes_to_the_nearest_begin(void **state) {
 	}
 }
 
-static void present_late_doubles_the_slack_up_to_a_period(void **state) {
+static void present_late_lengthens_the_slack_up_to_a_period(void **state) {
 	struct oriel_deadline deadline = make(0);
 	uint64_t slack_ns = SLACK_NS, shown_ns = START_NS;
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 20; i++) {
 		/* Meant for the next refresh, and shown at the one after. */
-		oriel_deadline_committed(&deadline, shown_ns + 1, shown_ns + 1);
+		oriel_deadline_committed(&deadline, shown_ns, shown_ns);
 		shown_ns += 2 * PERIOD_NS;
 		oriel_deadline_presented(&deadline, shown_ns, PERIOD_NS);
-		slack_ns = 2 * slack_ns < PERIOD_NS ? 2 * slack_ns : PERIOD_NS;
-		uint64_t begin_ns = shown_ns + PERIOD_NS - slack_ns;
-		assert_int_equal(oriel_deadline_get_begin_ns(&deadline, shown_ns), begin_ns);
+		slack_ns += ORIEL_DEADLINE_STEP_NS;
+		slack_ns = slack_ns < PERIOD_NS ? slack_ns : PERIOD_NS;
+		assert_int_equal(oriel_deadline_get_begin_ns(&deadline, shown_ns),
+				shown_ns + PERIOD_NS - slack_ns);
 	}
 	assert_int_equal(slack_ns, PERIOD_NS);
 }
 
-static void present_in_time_takes_the_slack_back(void **state) {
+static void present_in_time_shortens_the_slack_down_to_the_least(void **state) {
 	struct oriel_deadline deadline = make(0);
-	deadline.slack_ns = PERIOD_NS;
-	uint64_t shown_ns = START_NS, last_ns = PERIOD_NS;
-	for (int i = 0; i < 600; i++) {
-		oriel_deadline_committed(&deadline, shown_ns + 1, shown_ns + 1);
+	uint64_t slack_ns = SLACK_NS + ORIEL_DEADLINE_STEP_NS / 2, shown_ns = START_NS;
+	deadline.slack_ns = slack_ns;
+	for (int i = 0; i < ORIEL_DEADLINE_LATE; i++) {
+		oriel_deadline_committed(&deadline, shown_ns, shown_ns);
 		shown_ns += PERIOD_NS;
 		oriel_deadline_presented(&deadline, shown_ns, PERIOD_NS);
-		assert_true(deadline.slack_ns <= last_ns);
-		last_ns = deadline.slack_ns;
+		slack_ns -= ORIEL_DEADLINE_STEP_NS / (ORIEL_DEADLINE_LATE - 1);
+		slack_ns = slack_ns > SLACK_NS ? slack_ns : SLACK_NS;
+		assert_int_equal(deadline.slack_ns, slack_ns);
 	}
-	assert_uint_in_range(deadline.slack_ns, SLACK_NS, SLACK_NS + 100000);
+	assert_int_equal(slack_ns, SLACK_NS);
+}
+
+/* Frames that take 6 ms besides the CPU's work, and one in 200 that takes 11. */
+static void slack_settles_where_few_frames_are_late(void **state) {
+	struct oriel_deadline deadline = make(0);
+	uint64_t shown_ns = START_NS;
+	unsigned int late = 0;
+	for (int i = 0; i < 4000; i++) {
+		uint64_t begin_ns = oriel_deadline_get_begin_ns(&deadline, shown_ns);
+		oriel_deadline_committed(&deadline, begin_ns, begin_ns);
+		uint64_t ready_ns = begin_ns + (i % 200 == 0 ? 11 : 6) * MSEC_NS;
+		uint64_t target_ns = shown_ns + PERIOD_NS;
+		shown_ns = ready_ns <= target_ns ? target_ns : target_ns + PERIOD_NS;
+		oriel_deadline_presented(&deadline, shown_ns, PERIOD_NS);
+		late += i >= 1000 && shown_ns != target_ns ? 1 : 0;
+	}
+	assert_uint_in_range(late, 1, 3000 * 3 / 2 / ORIEL_DEADLINE_LATE);
+	assert_uint_in_range(deadline.slack_ns, 5500000, 8000000);
+}
+
+static void present_of_what_was_begun_too_late_changes_no_slack(void **state) {
+	static const uint64_t timer_ns = 1000000; /* what timers may be late by */
+	for (int i = 0; i < 2; i++) {
+		struct oriel_deadline deadline = make(0);
+		uint64_t begin_ns = START_NS + PERIOD_NS - SLACK_NS + timer_ns + (uint64_t)i;
+		oriel_deadline_committed(&deadline, begin_ns, begin_ns);
+		oriel_deadline_presented(&deadline, START_NS + 2 * PERIOD_NS, PERIOD_NS);
+		assert_int_equal(deadline.slack_ns,
+				i == 0 ? SLACK_NS + ORIEL_DEADLINE_STEP_NS : SLACK_NS);
+	}
 }
 
 static void present_of_what_was_not_committed_changes_no_slack(void **state) {
@@ -146,8 +178,10 @@ int main(void) {
 		cmocka_unit_test(begin_is_cost_and_slack_before_the_next_refresh),
 		cmocka_unit_test(begin_before_the_known_refresh_is_before_that),
 		cmocka_unit_test(align_goes_to_the_nearest_begin),
-		cmocka_unit_test(present_late_doubles_the_slack_up_to_a_period),
-		cmocka_unit_test(present_in_time_takes_the_slack_back),
+		cmocka_unit_test(present_late_lengthens_the_slack_up_to_a_period),
+		cmocka_unit_test(present_in_time_shortens_the_slack_down_to_the_least),
+		cmocka_unit_test(slack_settles_where_few_frames_are_late),
+		cmocka_unit_test(present_of_what_was_begun_too_late_changes_no_slack),
 		cmocka_unit_test(present_of_what_was_not_committed_changes_no_slack),
 		cmocka_unit_test(cost_rises_at_once_and_falls_slowly),
 	};
