@@ -207,7 +207,6 @@ static bool server_init(struct oriel_server *server) {
 		.sync = &server->render_sync,
 		.config = server->config,
 		.layout = &server->layout,
-		.session = server->session,
 	};
 	oriel_outputs_init(&server->outputs, server->backend);
 	server->outputs_closed.notify = server_handle_outputs_closed;

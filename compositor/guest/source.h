@@ -23,6 +23,8 @@ enum oriel_source_state {
 	ORIEL_SOURCE_STATE_WAITING, /* no picture yet */
 	ORIEL_SOURCE_STATE_RUNNING, /* the last poll found a picture */
 	ORIEL_SOURCE_STATE_OFF, /* the guest has switched its display off */
+	/* What the device says of its picture has been no use for a while. The last one stays. */
+	ORIEL_SOURCE_STATE_ERROR,
 	ORIEL_SOURCE_STATE_LOST, /* the device is gone, or the machine has ended */
 	ORIEL_SOURCE_STATE_RESTARTED, /* it was lost and is back; no picture yet */
 };

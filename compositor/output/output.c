@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <time.h>
 #include <wlr/backend.h>
-#include <wlr/backend/session.h>
 #include <wlr/backend/wayland.h>
 #include <wlr/config.h>
 #if WLR_HAS_X11_BACKEND
@@ -50,14 +49,9 @@ static void output_set_timer(struct oriel_output *output, uint64_t now_ns, uint6
 	wl_event_source_timer_update(output->timer, delay_ms > 0 ? (int)delay_ms : 1);
 }
 
-static bool output_is_active(const struct oriel_output *output) {
-	const struct wlr_session *session = output->outputs->session;
-	return output->wlr_output->enabled && (session == NULL || session->active);
-}
-
 /* The guest that is to be asked, or NULL. */
 static struct oriel_guest_view *output_get_guest(const struct oriel_output *output) {
-	return output_is_active(output)
+	return output->wlr_output->enabled
 			? oriel_layout_get_view_at(output->outputs->layout, output->wlr_output)
 			: NULL;
 }
@@ -329,26 +323,6 @@ static void outputs_handle_layout_change(struct wl_listener *listener, void *dat
 	oriel_layout_arrange(outputs->layout);
 }
 
-/* After a while in which nothing could be shown, everything is looked at again. */
-static void outputs_handle_session_active(struct wl_listener *listener, void *data) {
-	struct oriel_outputs *outputs = wl_container_of(listener, outputs, session_active);
-	struct oriel_output *output;
-	wl_list_for_each(output, &outputs->outputs, link) {
-		if (output_is_active(output)) {
-			wlr_output_schedule_frame(output->wlr_output);
-		}
-	}
-}
-
-static void outputs_handle_session_destroy(struct wl_listener *listener, void *data) {
-	struct oriel_outputs *outputs = wl_container_of(listener, outputs, session_destroy);
-	wl_list_remove(&outputs->session_active.link);
-	wl_list_init(&outputs->session_active.link);
-	wl_list_remove(&outputs->session_destroy.link);
-	wl_list_init(&outputs->session_destroy.link);
-	outputs->session = NULL;
-}
-
 void oriel_outputs_init(struct oriel_outputs *outputs, struct wlr_backend *backend) {
 	wl_list_init(&outputs->outputs);
 	wl_signal_init(&outputs->events.closed);
@@ -358,20 +332,10 @@ void oriel_outputs_init(struct oriel_outputs *outputs, struct wlr_backend *backe
 	wl_signal_add(&backend->events.destroy, &outputs->backend_destroy);
 	outputs->layout_change.notify = outputs_handle_layout_change;
 	wl_signal_add(&outputs->output_layout->events.change, &outputs->layout_change);
-	wl_list_init(&outputs->session_active.link);
-	wl_list_init(&outputs->session_destroy.link);
-	if (outputs->session != NULL) {
-		outputs->session_active.notify = outputs_handle_session_active;
-		wl_signal_add(&outputs->session->events.active, &outputs->session_active);
-		outputs->session_destroy.notify = outputs_handle_session_destroy;
-		wl_signal_add(&outputs->session->events.destroy, &outputs->session_destroy);
-	}
 }
 
 void oriel_outputs_finish(struct oriel_outputs *outputs) {
 	assert(wl_list_empty(&outputs->outputs));
 	assert(wl_list_empty(&outputs->events.closed.listener_list));
 	wl_list_remove(&outputs->layout_change.link);
-	wl_list_remove(&outputs->session_active.link);
-	wl_list_remove(&outputs->session_destroy.link);
 }

@@ -18,7 +18,6 @@ struct wlr_renderer;
 struct wlr_scene;
 struct wlr_scene_output;
 struct wlr_scene_output_layout;
-struct wlr_session;
 
 /*
  * All outputs of the backend: each is configured as it appears, and then drives what it shows.
@@ -26,8 +25,9 @@ struct wlr_session;
  * An output asks for the next frame of the guest that it shows at each refresh, just before it
  * draws, and that is as late as it can be (output/deadline.h). While nothing changes it draws
  * nothing and gets no refresh; then a timer asks, at the same time before each refresh, and less
- * often the longer nothing changes (guest/pacing.h). Nobody asks a guest that no output shows, or
- * while the session is another's (a VT switch).
+ * often the longer nothing changes (guest/pacing.h). Nobody asks a guest that no output shows: behind
+ * windows, on an output that is off, or while the session is another's (wlroots then takes the
+ * outputs of KMS away).
  */
 struct oriel_outputs {
 	/* Borrowed; all outlive this struct. */
@@ -40,7 +40,6 @@ struct oriel_outputs {
 	const struct oriel_render_sync *sync;
 	const struct oriel_config *config;
 	struct oriel_layout *layout;
-	struct wlr_session *session; /* NULL: there is none, and it is always ours */
 
 	struct wl_list outputs; /* oriel_output.link; gone one by one as the backend is destroyed */
 
@@ -52,8 +51,6 @@ struct oriel_outputs {
 	struct wl_listener new_output;
 	struct wl_listener backend_destroy;
 	struct wl_listener layout_change;
-	struct wl_listener session_active;
-	struct wl_listener session_destroy;
 };
 
 struct oriel_output {
