@@ -317,11 +317,13 @@ static void vfio_handle_poll(struct oriel_source *source) {
 	}
 
 	struct vfio_device_gfx_plane_info plane;
-	int ret = oriel_vfio_device_query_primary(&vfio->device, &plane);
+	int ret = oriel_vfio_device_query_plane(&vfio->device, ORIEL_GUEST_PLANE_PRIMARY,
+			ORIEL_VFIO_DISPLAY_DMABUF, &plane);
 	if (ret == -ENOMEM) {
 		/* mbochs makes the buffer of a mode or page that is new to it, and fails all the
 		 * same; asked again it finds the buffer. */
-		ret = oriel_vfio_device_query_primary(&vfio->device, &plane);
+		ret = oriel_vfio_device_query_plane(&vfio->device, ORIEL_GUEST_PLANE_PRIMARY,
+				ORIEL_VFIO_DISPLAY_DMABUF, &plane);
 	}
 	if (ret != 0) {
 		vfio_fail_query(vfio, now_ns, ret);

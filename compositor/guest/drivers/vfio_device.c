@@ -1,5 +1,6 @@
 #include "guest/drivers/vfio_device.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +24,13 @@
 #define MDEV_DIR "/sys/bus/mdev/devices"
 
 #define UUID_LENGTH 36
+
+/*
+ * Of what a device says of itself this much is looked at. Drivers have about ten regions, and about
+ * a hundred bytes to say of one.
+ */
+#define REGIONS_MAX 64
+#define REGION_INFO_SIZE_MAX 4096
 
 static bool is_uuid(const char *text) {
 	if (strlen(text) != UUID_LENGTH) {
@@ -278,12 +286,12 @@ void oriel_vfio_device_finish(struct oriel_vfio_device *device) {
 }
 
 static int device_query_plane(const struct oriel_vfio_device *device, uint32_t flags,
-		struct vfio_device_gfx_plane_info *ret_plane) {
+		uint32_t plane_type, struct vfio_device_gfx_plane_info *ret_plane) {
 	/* Zeroes, since kvmgt leaves what it got in place for a plane that is off. */
 	struct vfio_device_gfx_plane_info plane = {
 		.argsz = sizeof(plane),
 		.flags = flags,
-		.drm_plane_type = DRM_PLANE_TYPE_PRIMARY,
+		.drm_plane_type = plane_type,
 	};
 	if (ioctl(device->fd, VFIO_DEVICE_QUERY_GFX_PLANE, &plane) != 0) {
 		return -errno;
@@ -321,7 +329,8 @@ int oriel_vfio_device_probe(
 		{ VFIO_GFX_PLANE_TYPE_REGION, ORIEL_VFIO_DISPLAY_REGION },
 	};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		int ret = device_query_plane(device, VFIO_GFX_PLANE_TYPE_PROBE | kinds[i].flag, NULL);
+		int ret = device_query_plane(device, VFIO_GFX_PLANE_TYPE_PROBE | kinds[i].flag,
+				DRM_PLANE_TYPE_PRIMARY, NULL);
 		if (ret == 0) {
 			*ret_display = kinds[i].display;
 			return 0;
@@ -344,9 +353,16 @@ bool oriel_vfio_device_is_present(const struct oriel_vfio_device *device) {
 	return number_is_vfio(device->number, &is_vfio) != -ENOENT;
 }
 
-int oriel_vfio_device_query_primary(const struct oriel_vfio_device *device,
+int oriel_vfio_device_query_plane(const struct oriel_vfio_device *device,
+		enum oriel_guest_plane plane, enum oriel_vfio_display display,
 		struct vfio_device_gfx_plane_info *ret_plane) {
-	return device_query_plane(device, VFIO_GFX_PLANE_TYPE_DMABUF, ret_plane);
+	assert(display == ORIEL_VFIO_DISPLAY_DMABUF || display == ORIEL_VFIO_DISPLAY_REGION);
+	return device_query_plane(device,
+			display == ORIEL_VFIO_DISPLAY_DMABUF ? VFIO_GFX_PLANE_TYPE_DMABUF
+							     : VFIO_GFX_PLANE_TYPE_REGION,
+			plane == ORIEL_GUEST_PLANE_CURSOR ? DRM_PLANE_TYPE_CURSOR
+							  : DRM_PLANE_TYPE_PRIMARY,
+			ret_plane);
 }
 
 int oriel_vfio_device_get_dmabuf(
@@ -363,4 +379,108 @@ int oriel_vfio_device_get_dmabuf(
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+/*
+ * Whether an INFO ioctl's answer has the capability, with as many bytes (its header included) as
+ * are wanted. Every capability names the place of the next one, and nothing says that the last
+ * one of them is ever reached: there cannot be more of them than fit.
+ */
+static bool info_find_capability(const unsigned char *info, size_t info_size, size_t offset,
+		uint16_t id, void *ret_capability, size_t capability_size) {
+	struct vfio_info_cap_header header;
+	for (size_t left = info_size / sizeof(header); left > 0; left--) {
+		if (offset == 0 || offset > info_size || info_size - offset < sizeof(header)) {
+			return false;
+		}
+		memcpy(&header, info + offset, sizeof(header));
+		if (header.id == id) {
+			if (info_size - offset < capability_size) {
+				return false;
+			}
+			memcpy(ret_capability, info + offset, capability_size);
+			return true;
+		}
+		offset = header.next;
+	}
+	return false;
+}
+
+int oriel_vfio_device_get_region(const struct oriel_vfio_device *device, uint32_t index,
+		struct oriel_vfio_region *ret_region) {
+	union {
+		struct vfio_region_info info;
+		unsigned char bytes[REGION_INFO_SIZE_MAX];
+	} answer = { .bytes = { 0 } };
+	answer.info = (struct vfio_region_info){ .argsz = sizeof(answer.info), .index = index };
+	if (ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, &answer) != 0) {
+		return -errno;
+	}
+	/* To be asked for with their very size: mbochs takes no larger one. */
+	size_t size = answer.info.argsz;
+	bool has_capabilities = (answer.info.flags & VFIO_REGION_INFO_FLAG_CAPS) != 0;
+	bool known = size > sizeof(answer.info) && size <= sizeof(answer);
+	if (has_capabilities && known) {
+		answer.info = (struct vfio_region_info){ .argsz = (uint32_t)size, .index = index };
+		if (ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, &answer) != 0) {
+			return -errno;
+		}
+		has_capabilities = (answer.info.flags & VFIO_REGION_INFO_FLAG_CAPS) != 0;
+		known = answer.info.argsz <= size;
+	}
+
+	const struct vfio_region_info *info = &answer.info;
+	if (info->size > INT64_MAX || info->offset > INT64_MAX - info->size) {
+		return -EPROTO;
+	}
+	struct oriel_vfio_region region = {
+		.index = index,
+		.offset_bytes = info->offset,
+		.size_bytes = info->size,
+		.can_read = (info->flags & VFIO_REGION_INFO_FLAG_READ) != 0,
+		.can_write = (info->flags & VFIO_REGION_INFO_FLAG_WRITE) != 0,
+		.can_mmap = (info->flags & VFIO_REGION_INFO_FLAG_MMAP) != 0,
+	};
+	if (has_capabilities && known) {
+		struct vfio_region_info_cap_type type;
+		struct vfio_info_cap_header sparse;
+		if (info_find_capability(answer.bytes, size, info->cap_offset,
+				    VFIO_REGION_INFO_CAP_TYPE, &type, sizeof(type))) {
+			region.type = type.type;
+			region.subtype = type.subtype;
+		}
+		if (info_find_capability(answer.bytes, size, info->cap_offset,
+				    VFIO_REGION_INFO_CAP_SPARSE_MMAP, &sparse, sizeof(sparse))) {
+			region.can_mmap = false;
+		}
+	} else if (has_capabilities) {
+		region.can_mmap = false;
+	}
+	*ret_region = region;
+	return 0;
+}
+
+int oriel_vfio_device_find_region(const struct oriel_vfio_device *device, uint32_t type,
+		uint32_t subtype, struct oriel_vfio_region *ret_region) {
+	struct vfio_device_info info = {
+		.argsz = offsetof(struct vfio_device_info, num_irqs) + sizeof(info.num_irqs),
+	};
+	if (ioctl(device->fd, VFIO_DEVICE_GET_INFO, &info) != 0) {
+		return -errno;
+	}
+	int error = -ENOENT;
+	for (uint32_t i = 0; i < info.num_regions && i < REGIONS_MAX; i++) {
+		struct oriel_vfio_region region;
+		int ret = oriel_vfio_device_get_region(device, i, &region);
+		if (ret == 0 && region.type == type && region.subtype == subtype &&
+				region.size_bytes > 0) {
+			*ret_region = region;
+			return 0;
+		}
+		/* Numbers may be left out. */
+		if (ret != 0 && ret != -EINVAL) {
+			error = ret;
+		}
+	}
+	return error;
 }

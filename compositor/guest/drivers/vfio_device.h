@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "guest/frame.h"
+
 /*
  * An open VFIO device, as far as a display needs one. Nothing here blocks for longer than the
  * device's own driver takes to answer.
@@ -25,6 +27,15 @@ enum oriel_vfio_display {
 	ORIEL_VFIO_DISPLAY_REGION, /* its planes can only be copied from a region */
 	ORIEL_VFIO_DISPLAY_NONE, /* it is a device of another kind */
 	ORIEL_VFIO_DISPLAY_UNBOUND, /* not known before somebody binds the handed-over file */
+};
+
+/* A part of the device's file, to be read, written or mapped at its offset there. */
+struct oriel_vfio_region {
+	uint32_t index;
+	uint64_t offset_bytes, size_bytes; /* their sum is no more than INT64_MAX; size 0: not there */
+	bool can_read, can_write;
+	bool can_mmap; /* as a whole: not if parts of it are left out */
+	uint32_t type, subtype; /* 0, 0: it has none */
 };
 
 /*
@@ -57,10 +68,11 @@ int oriel_vfio_device_probe(
 bool oriel_vfio_device_is_present(const struct oriel_vfio_device *device);
 
 /*
- * VFIO_DEVICE_QUERY_GFX_PLANE for the primary plane, by dma-buf. 0 or -errno. A plane that is
- * switched off is a success with drm_format, size, width and height 0.
+ * VFIO_DEVICE_QUERY_GFX_PLANE for a plane of a device whose display is that: dma-buf or region. 0 or
+ * -errno. A plane that is switched off is a success with drm_format, size, width and height 0.
  */
-int oriel_vfio_device_query_primary(const struct oriel_vfio_device *device,
+int oriel_vfio_device_query_plane(const struct oriel_vfio_device *device,
+		enum oriel_guest_plane plane, enum oriel_vfio_display display,
 		struct vfio_device_gfx_plane_info *ret_plane);
 
 /*
@@ -69,5 +81,19 @@ int oriel_vfio_device_query_primary(const struct oriel_vfio_device *device,
  */
 int oriel_vfio_device_get_dmabuf(
 		const struct oriel_vfio_device *device, uint32_t dmabuf_id, int *ret_fd);
+
+/*
+ * VFIO_DEVICE_GET_REGION_INFO. 0 or -errno: -EINVAL if there is no such region, -EPROTO for an
+ * answer that no file can have.
+ */
+int oriel_vfio_device_get_region(const struct oriel_vfio_device *device, uint32_t index,
+		struct oriel_vfio_region *ret_region);
+
+/*
+ * The first region of that type (VFIO_REGION_TYPE_*) and subtype that is not empty. 0 or -errno:
+ * -ENOENT if the device has none.
+ */
+int oriel_vfio_device_find_region(const struct oriel_vfio_device *device, uint32_t type,
+		uint32_t subtype, struct oriel_vfio_region *ret_region);
 
 #endif
