@@ -87,6 +87,9 @@ int __wrap_open(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 DIR *__real_opendir(const char *path);
 DIR *__wrap_opendir(const char *path);
+int __real_stat(const char *path, struct stat *ret_stat);
+int __wrap_stat(const char *path, struct stat *ret_stat);
+int __wrap_stat64(const char *path, struct stat *ret_stat);
 ssize_t __real_readlink(const char *path, char *target, size_t size);
 ssize_t __wrap_readlink(const char *path, char *target, size_t size);
 int __wrap_ioctl(int fd, unsigned long request, ...);
@@ -148,6 +151,26 @@ DIR *__wrap_opendir(const char *path) {
 	return __real_opendir(redirected);
 }
 
+int __wrap_stat(const char *path, struct stat *ret_stat) {
+	if (call_fails()) {
+		return -1;
+	}
+	if (strcmp(path, DEVICE_PATH) == 0) {
+		*ret_stat = (struct stat){ .st_mode = S_IFCHR, .st_rdev = DEVICE_NUMBER };
+		return 0;
+	}
+	if (strncmp(path, "/sys/", strlen("/sys/")) != 0) {
+		return __real_stat(path, ret_stat);
+	}
+	char redirected[512];
+	snprintf(redirected, sizeof(redirected), "%s%s", sysfs_dir, path);
+	return __real_stat(redirected, ret_stat);
+}
+
+int __wrap_stat64(const char *path, struct stat *ret_stat) {
+	return __wrap_stat(path, ret_stat);
+}
+
 static ssize_t readlink_to(const char *link, char *target, size_t size) {
 	size_t length = strlen(link) < size ? strlen(link) : size;
 	memcpy(target, link, length);
@@ -159,6 +182,9 @@ ssize_t __wrap_readlink(const char *path, char *target, size_t size) {
 		return -1;
 	}
 	int fd;
+	if (strcmp(path, "/sys/dev/char/1:5") == 0) {
+		return readlink_to("../../devices/virtual/vfio-dev/vfio3", target, size);
+	}
 	if (strcmp(path, "/sys/dev/char/1:5/subsystem") == 0) {
 		return mock.removed ? fail_with(ENOENT)
 				    : readlink_to("../../../../../class/vfio-dev", target, size);
@@ -561,7 +587,8 @@ static void create_by_sysfs_without_device_names_the_path(void **state) {
 			"/sys/bus/mdev/devices/00000000-0000-0000-0000-000000000001/vfio-dev");
 	create_fails("/sys/devices/nothing",
 			"no such device: cannot open /sys/devices/nothing/vfio-dev");
-	create_fails("/sys/devices/bare", "/sys/devices/bare has no vfio-dev: no VFIO driver");
+	create_fails("/sys/devices/bare",
+			"/sys/devices/bare has neither a VFIO character device nor");
 	create_fails("/sys/devices/going", "/sys/devices/going/vfio-dev is empty");
 
 	char path[5000];
@@ -1132,7 +1159,7 @@ int main(void) {
 		perror(sysfs_dir);
 		return 1;
 	}
-	make_dir(MDEV "/vfio-dev/vfio3");
+	make_dir(MDEV "/vfio-dev/vfio3/dev");
 	make_dir("/sys/devices/bare");
 	make_dir("/sys/devices/going/vfio-dev");
 
@@ -1175,6 +1202,7 @@ int main(void) {
 	int failed = cmocka_run_group_tests(all, NULL, NULL);
 
 	static const char *const dirs[] = {
+		MDEV "/vfio-dev/vfio3/dev",
 		MDEV "/vfio-dev/vfio3",
 		MDEV "/vfio-dev",
 		MDEV,

@@ -14,6 +14,7 @@
 #include "guest/buffer_cache.h"
 #include "guest/clock.h"
 #include "guest/drivers/vfio_device.h"
+#include "guest/drivers/vfio_open.h"
 #include "guest/source_impl.h"
 #include "guest/validate.h"
 

@@ -1,29 +1,16 @@
 #include "guest/drivers/vfio_device.h"
 
 #include <assert.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
-#include <wlr/util/log.h>
 #include <xf86drmMode.h>
 
 #include "fd.h"
-
-#define DEVICE_DIR "/dev/vfio/devices"
-#define IOMMUFD_PATH "/dev/iommu"
-#define MDEV_DIR "/sys/bus/mdev/devices"
-
-#define UUID_LENGTH 36
 
 /*
  * Of what a device says of itself this much is looked at. Drivers have about ten regions, and about
@@ -32,257 +19,21 @@
 #define REGIONS_MAX 64
 #define REGION_INFO_SIZE_MAX 4096
 
-static bool is_uuid(const char *text) {
-	if (strlen(text) != UUID_LENGTH) {
-		return false;
-	}
-	for (size_t i = 0; i < UUID_LENGTH; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i])) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/*
- * Whether the character device of that number is one of the class of VFIO devices. 0 or -errno;
- * -ENOENT if there is no device of that number.
- */
-static int number_is_vfio(dev_t number, bool *ret_is_vfio) {
-	char path[64], target[PATH_MAX];
-	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/subsystem", major(number), minor(number));
-	ssize_t length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0) {
-		return -errno;
-	}
-	target[length] = '\0';
-	const char *slash = strrchr(target, '/');
-	*ret_is_vfio = strcmp(slash != NULL ? slash + 1 : target, "vfio-dev") == 0;
-	return 0;
-}
-
-/*
- * True if fd is a file of a VFIO device, to be found out without an ioctl: to any other file, the
- * numbers might mean something. A device opened through its legacy group has an anonymous inode.
- */
-static bool fd_is_vfio(int fd, dev_t *ret_number) {
-	struct stat stat;
-	if (fstat(fd, &stat) != 0) {
-		return false;
-	}
-	if (S_ISCHR(stat.st_mode)) {
-		bool is_vfio;
-		if (number_is_vfio(stat.st_rdev, &is_vfio) != 0 || !is_vfio) {
-			return false;
-		}
-		*ret_number = stat.st_rdev;
-		return true;
-	}
-
-	/* No file of a directory can be called so: those begin with a slash. */
-	static const char anonymous[] = "anon_inode:[vfio-device]";
-	char path[64], target[sizeof(anonymous)];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ssize_t length = readlink(path, target, sizeof(target));
-	if (length != (ssize_t)strlen(anonymous) || memcmp(target, anonymous, (size_t)length) != 0) {
-		return false;
-	}
-	*ret_number = 0;
-	return true;
-}
-
-static bool device_adopt(
-		struct oriel_vfio_device *device, const char *guest_name, const char *number) {
-	char *end;
-	errno = 0;
-	long fd = strtol(number, &end, 10);
-	if (!isdigit((unsigned char)number[0]) || *end != '\0' || errno != 0 || fd > INT_MAX) {
-		wlr_log(WLR_ERROR,
-				"guest %s: vfio: 'fd:%s' is no file descriptor, expected fd: and a number",
-				guest_name, number);
-		return false;
-	}
-	if (fcntl((int)fd, F_GETFD) < 0) {
-		wlr_log(WLR_ERROR,
-				"guest %s: vfio: file descriptor %ld is not open; whoever starts oriel must "
-				"leave it open, without close-on-exec",
-				guest_name, fd);
-		return false;
-	}
-	if (!fd_is_vfio((int)fd, &device->number)) {
-		wlr_log(WLR_ERROR, "guest %s: vfio: file descriptor %ld is not a VFIO device",
-				guest_name, fd);
-		return false;
-	}
-
-	fcntl((int)fd, F_SETFD, FD_CLOEXEC);
-	int own_fd = sb_fd_dup((int)fd);
-	if (own_fd < 0) {
-		wlr_log(WLR_ERROR, "guest %s: vfio: cannot duplicate file descriptor %ld: %s",
-				guest_name, fd, strerror(-own_fd));
-		return false;
-	}
-	device->fd = own_fd;
-	return true;
-}
-
-/* A fd or -1 after logging. hint continues the line if the file is not there. */
-static int log_and_open(const char *guest_name, const char *path, const char *hint) {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (fd >= 0) {
-		return fd;
-	}
-	int error = errno;
-	const char *explanation = "";
-	switch (error) {
-	case ENOENT:
-		explanation = hint;
-		break;
-	case EACCES:
-	case EPERM:
-		explanation = "; oriel needs to read and write it";
-		break;
-	case EBUSY:
-		explanation = "; another program has it open";
-		break;
-	case ENODEV:
-		explanation = "; the device is being removed";
-		break;
-	}
-	wlr_log(WLR_ERROR, "guest %s: vfio: cannot open %s: %s%s", guest_name, path,
-			strerror(error), explanation);
-	return -1;
-}
-
-static bool device_open(struct oriel_vfio_device *device, const char *guest_name, const char *path) {
-	device->fd = log_and_open(
-			guest_name, path, "; is the device there, and does a VFIO driver have it?");
-	if (device->fd < 0) {
-		return false;
-	}
-	if (!fd_is_vfio(device->fd, &device->number) || device->number == 0) {
-		wlr_log(WLR_ERROR,
-				"guest %s: vfio: %s is not a VFIO device; expected one of " DEVICE_DIR,
-				guest_name, path);
-		return false;
-	}
-	device->iommufd_fd = log_and_open(
-			guest_name, IOMMUFD_PATH, "; the kernel needs iommufd (CONFIG_IOMMUFD)");
-	if (device->iommufd_fd < 0) {
-		return false;
-	}
-
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
-		.iommufd = device->iommufd_fd,
+void oriel_vfio_device_init_closed(struct oriel_vfio_device *device) {
+	*device = (struct oriel_vfio_device){
+		.fd = -1,
+		.iommufd_fd = -1,
+		.group_fd = -1,
+		.container_fd = -1,
 	};
-	if (ioctl(device->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0) {
-		return true;
-	}
-	int error = errno;
-	const char *explanation = "";
-	switch (error) {
-	case EINVAL:
-		/* vfio_df_open(): a device opened by its own file has one user. */
-		explanation = "; another program seems to have it open, which then has to hand "
-			      "its file over (fd:N)";
-		break;
-	case EBUSY:
-		/* vfio_device_block_group() */
-		explanation = "; another program has its VFIO group open";
-		break;
-	}
-	wlr_log(WLR_ERROR, "guest %s: vfio: cannot bind %s to an iommufd: %s%s", guest_name, path,
-			strerror(error), explanation);
-	return false;
-}
-
-/*
- * A device in sysfs that a VFIO driver has holds vfio-dev/vfioN, and udev names the character
- * device after that.
- */
-static bool device_open_sysfs(
-		struct oriel_vfio_device *device, const char *guest_name, const char *dir) {
-	char class_dir[PATH_MAX], path[PATH_MAX];
-	if (snprintf(class_dir, sizeof(class_dir), "%s/vfio-dev", dir) >= (int)sizeof(class_dir)) {
-		wlr_log(WLR_ERROR, "guest %s: vfio: the path '%s' is too long", guest_name, dir);
-		return false;
-	}
-
-	DIR *stream = opendir(class_dir);
-	if (stream == NULL) {
-		int error = errno;
-		DIR *device_stream = error == ENOENT ? opendir(dir) : NULL;
-		if (device_stream != NULL) {
-			closedir(device_stream);
-			wlr_log(WLR_ERROR,
-					"guest %s: vfio: %s has no vfio-dev: no VFIO driver has that "
-					"device, or the kernel lacks CONFIG_VFIO_DEVICE_CDEV",
-					guest_name, dir);
-		} else {
-			wlr_log(WLR_ERROR, "guest %s: vfio: no such device: cannot open %s: %s",
-					guest_name, class_dir, strerror(error));
-		}
-		return false;
-	}
-	struct dirent *entry;
-	do {
-		entry = readdir(stream);
-	} while (entry != NULL && entry->d_name[0] == '.');
-	bool found = entry != NULL;
-	if (found) {
-		snprintf(path, sizeof(path), DEVICE_DIR "/%s", entry->d_name);
-	}
-	closedir(stream);
-	if (!found) {
-		wlr_log(WLR_ERROR, "guest %s: vfio: %s is empty: the device is being removed",
-				guest_name, class_dir);
-		return false;
-	}
-	return device_open(device, guest_name, path);
-}
-
-bool oriel_vfio_device_init(
-		struct oriel_vfio_device *device, const char *guest_name, const char *where) {
-	*device = (struct oriel_vfio_device){ .fd = -1, .iommufd_fd = -1 };
-
-	bool opened = false;
-	if (where == NULL || where[0] == '\0') {
-		wlr_log(WLR_ERROR,
-				"guest %s: vfio: no device named; expected " DEVICE_DIR
-				"/vfioN, an mdev's UUID, a device's path in /sys or fd:N",
-				guest_name);
-	} else if (strncmp(where, "fd:", strlen("fd:")) == 0) {
-		opened = device_adopt(device, guest_name, where + strlen("fd:"));
-	} else if (is_uuid(where)) {
-		char dir[sizeof(MDEV_DIR) + 1 + UUID_LENGTH];
-		int prefix = snprintf(dir, sizeof(dir), MDEV_DIR "/%s", where);
-		/* The kernel names an mdev in small letters, however its UUID was written. */
-		for (int i = (int)sizeof(MDEV_DIR); i < prefix; i++) {
-			dir[i] = (char)tolower((unsigned char)dir[i]);
-		}
-		opened = device_open_sysfs(device, guest_name, dir);
-	} else if (strncmp(where, "/sys/", strlen("/sys/")) == 0) {
-		opened = device_open_sysfs(device, guest_name, where);
-	} else if (where[0] == '/') {
-		opened = device_open(device, guest_name, where);
-	} else {
-		wlr_log(WLR_ERROR,
-				"guest %s: vfio: '%s' names no device; expected " DEVICE_DIR
-				"/vfioN, an mdev's UUID, a device's path in /sys or fd:N",
-				guest_name, where);
-	}
-	if (!opened) {
-		oriel_vfio_device_finish(device);
-	}
-	return opened;
 }
 
 void oriel_vfio_device_finish(struct oriel_vfio_device *device) {
-	/* The device first: closing it unbinds it. */
+	/* The device first: closing it unbinds it, and lets the group go. */
 	sb_fd_clear(&device->fd);
 	sb_fd_clear(&device->iommufd_fd);
+	sb_fd_clear(&device->group_fd);
+	sb_fd_clear(&device->container_fd);
 }
 
 static int device_query_plane(const struct oriel_vfio_device *device, uint32_t flags,
@@ -311,7 +62,7 @@ int oriel_vfio_device_probe(
 		const struct oriel_vfio_device *device, enum oriel_vfio_display *ret_display) {
 	/* Before it is bound, a file answers -EINVAL to everything, which is also how it says that
 	 * it knows no dma-bufs. Every device that is bound has an answer to this. */
-	if (device->iommufd_fd < 0) {
+	if (device->iommufd_fd < 0 && device->group_fd < 0) {
 		struct vfio_device_info info = {
 			.argsz = offsetof(struct vfio_device_info, num_irqs) + sizeof(info.num_irqs),
 		};
@@ -344,13 +95,14 @@ int oriel_vfio_device_probe(
 }
 
 bool oriel_vfio_device_is_present(const struct oriel_vfio_device *device) {
-	if (device->number == 0) {
+	if (device->sysfs_path[0] == '\0') {
 		return true;
 	}
-	/* The number cannot have gone to another device: the kernel keeps it while the file is
+	/* The name cannot have gone to another device: the kernel keeps its number while the file is
 	 * open. */
-	bool is_vfio;
-	return number_is_vfio(device->number, &is_vfio) != -ENOENT;
+	char path[sizeof(device->sysfs_path) + 16], target;
+	snprintf(path, sizeof(path), "%s/subsystem", device->sysfs_path);
+	return readlink(path, &target, 1) >= 0 || errno != ENOENT;
 }
 
 int oriel_vfio_device_query_plane(const struct oriel_vfio_device *device,

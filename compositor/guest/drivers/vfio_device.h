@@ -4,7 +4,6 @@
 #include <linux/vfio.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "guest/frame.h"
 
@@ -14,12 +13,15 @@
  *
  * A device opened by path is bound to an iommufd by us, since the kernel answers nothing before
  * (linux/vfio.h: VFIO_DEVICE_BIND_IOMMUFD, Linux 6.6), and opens only once: nobody else can have
- * it. A file handed over belongs to a VMM as well, which binds it when it starts.
+ * it. One opened through its group has that, in a container of ours, in place of the iommufd. A file
+ * handed over belongs to a VMM as well, which binds it when it starts.
  */
 struct oriel_vfio_device {
 	int fd; /* -1 when closed */
-	int iommufd_fd; /* -1 if the file was handed over: who binds it holds the iommufd */
-	dev_t number; /* of the character device; 0 for a file of the legacy group, which has none */
+	int iommufd_fd; /* -1 if the device is not bound by us */
+	int group_fd, container_fd; /* -1 if it was not opened through its group by us */
+	/* Of the device that the open file is of, which goes with it; empty: not known. */
+	char sysfs_path[320];
 };
 
 enum oriel_vfio_display {
@@ -38,19 +40,10 @@ struct oriel_vfio_region {
 	uint32_t type, subtype; /* 0, 0: it has none */
 };
 
-/*
- * Opens where: the path of a character device (/dev/vfio/devices/vfioN), an mdev's UUID, the path
- * in /sys of a device that a VFIO driver has, or "fd:N" for an open file of this process.
- *
- * Of fd:N a duplicate is kept, N itself stays open and becomes CLOEXEC: what oriel starts has no
- * business with a VM's device.
- *
- * Returns false after logging one line that names the guest; the device is then closed.
- */
-bool oriel_vfio_device_init(
-		struct oriel_vfio_device *device, const char *guest_name, const char *where);
+/* Makes one that is closed. How it is opened: vfio_open.h. */
+void oriel_vfio_device_init_closed(struct oriel_vfio_device *device);
 
-/* Closes the device. May be called again, and on a device whose init failed. */
+/* Closes the device. May be called again. */
 void oriel_vfio_device_finish(struct oriel_vfio_device *device);
 
 /*
@@ -63,7 +56,8 @@ int oriel_vfio_device_probe(
 /*
  * False once the device has been taken out of the system (an mdev removed, a driver unbound).
  * An open file does not tell: it answers as before, and the removal waits in the kernel until it
- * is closed (vfio_unregister_group_dev()). True where this cannot be known.
+ * is closed (vfio_unregister_group_dev()). True where this cannot be known: of a file of the group
+ * that was handed over, and of any before Linux 6.6, where sysfs keeps the device until then.
  */
 bool oriel_vfio_device_is_present(const struct oriel_vfio_device *device);
 
