@@ -14,6 +14,7 @@
 #include "guest/buffer_cache.h"
 #include "guest/clock.h"
 #include "guest/drivers/vfio_device.h"
+#include "guest/drivers/vfio_edid.h"
 #include "guest/drivers/vfio_open.h"
 #include "guest/source_impl.h"
 #include "guest/validate.h"
@@ -76,6 +77,7 @@ struct vfio_complaints {
 struct vfio {
 	struct oriel_source base;
 	struct oriel_vfio_device device; /* closed once LOST */
+	struct oriel_vfio_edid edid; /* attached while probed */
 	struct oriel_buffer_cache cache; /* by dmabuf_id */
 	bool probed; /* it is known to be a display with dma-bufs */
 	uint64_t present_ns; /* when the device was last seen in the system */
@@ -147,6 +149,7 @@ static void vfio_lose(struct vfio *vfio) {
 	/* The kernel holds up the removal of a device for as long as its files are open. The
 	 * buffers that are still read stay, by their locks. */
 	oriel_buffer_cache_clear(&vfio->cache);
+	oriel_vfio_edid_detach(&vfio->edid);
 	oriel_vfio_device_finish(&vfio->device);
 	oriel_source_set_state(&vfio->base, ORIEL_SOURCE_STATE_LOST);
 }
@@ -212,6 +215,7 @@ static bool vfio_probe(struct vfio *vfio, uint64_t now_ns) {
 	switch (display) {
 	case ORIEL_VFIO_DISPLAY_DMABUF:
 		vfio->probed = true;
+		oriel_vfio_edid_attach(&vfio->edid, &vfio->device);
 		return true;
 	case ORIEL_VFIO_DISPLAY_UNBOUND:
 		return false;
@@ -356,8 +360,14 @@ static void vfio_handle_poll(struct oriel_source *source) {
 	oriel_source_submit(source, &picture);
 }
 
+static void vfio_handle_set_monitor(
+		struct oriel_source *source, const struct oriel_guest_monitor *monitor) {
+	oriel_vfio_edid_set_monitor(&vfio_from_source(source)->edid, monitor);
+}
+
 static void vfio_handle_destroy(struct oriel_source *source) {
 	struct vfio *vfio = vfio_from_source(source);
+	oriel_vfio_edid_finish(&vfio->edid);
 	oriel_source_finish(source);
 	oriel_buffer_cache_finish(&vfio->cache);
 	oriel_vfio_device_finish(&vfio->device);
@@ -366,6 +376,7 @@ static void vfio_handle_destroy(struct oriel_source *source) {
 
 static const struct oriel_source_ops vfio_ops = {
 	.poll = vfio_handle_poll,
+	.set_monitor = vfio_handle_set_monitor,
 	.destroy = vfio_handle_destroy,
 };
 
@@ -408,6 +419,10 @@ static struct oriel_source *vfio_create(struct wl_event_loop *loop, const char *
 	vfio->present_ns = now_ns;
 	vfio->complaints.left = COMPLAINT_BURST;
 	vfio->complaints.refilled_ns = now_ns;
+	oriel_vfio_edid_init(&vfio->edid, loop, oriel_source_get_name(&vfio->base), options);
+	if (vfio->probed) {
+		oriel_vfio_edid_attach(&vfio->edid, &vfio->device);
+	}
 	return &vfio->base;
 
 error_device:
