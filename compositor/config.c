@@ -91,6 +91,7 @@ static void guest_destroy(struct oriel_config_guest *guest) {
 	free(guest->driver);
 	free(guest->where);
 	free(guest->output);
+	free(guest->edid_blob);
 	free(guest);
 }
 

@@ -6,6 +6,8 @@
 #include <wayland-util.h>
 #include <xkbcommon/xkbcommon.h>
 
+#include "guest/source.h"
+
 /*
  * What the user asked for: oriel(5)'s file and the command line's guests, read and checked, as
  * plain data. Nothing here opens a device or knows an output: that a device is there, or that an
@@ -48,6 +50,8 @@ struct oriel_config_guest {
 	char *driver; /* "vfio", "synthetic": one that oriel_source_driver_exists() */
 	char *where; /* the driver's argument; may be NULL */
 	char *output; /* may be NULL: the first output; need not be among oriel_config.outputs */
+	struct oriel_source_options options;
+	uint8_t *edid_blob; /* the one in options, which only borrows it; may be NULL */
 };
 
 enum oriel_action {

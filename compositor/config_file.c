@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_edid.h"
 #include "config_reader.h"
 #include "config_syntax.h"
 #include "config_value.h"
@@ -165,9 +166,14 @@ static bool reader_read_guest_key(struct oriel_config_reader *reader,
 	} else if (strcmp(directive->name, "output") == 0) {
 		return directive_is_plain(reader, directive, 1, 1, "output NAME") &&
 				oriel_config_reader_set_output(reader, guest, directive->params[0]);
+	} else if (strcmp(directive->name, "edid") == 0) {
+		return directive_is_plain(reader, directive, 1, 2,
+				       "edid follow|none|WIDTHxHEIGHT[@HZ]|file PATH") &&
+				oriel_config_edid_read(reader, guest, directive->params,
+						directive->params_len);
 	}
 	return oriel_config_reader_fail(
-			reader, "expected source or output, got \"%s\"", directive->name);
+			reader, "expected source, output or edid, got \"%s\"", directive->name);
 }
 
 static bool reader_read_guest(

@@ -143,8 +143,8 @@ static bool server_init_scene(struct oriel_server *server) {
 static void server_add_guests(struct oriel_server *server) {
 	const struct oriel_config_guest *guest;
 	wl_list_for_each(guest, &server->config->guests, link) {
-		struct oriel_source *source = oriel_source_create(
-				server->loop, guest->name, guest->driver, guest->where, NULL);
+		struct oriel_source *source = oriel_source_create(server->loop, guest->name,
+				guest->driver, guest->where, &guest->options);
 		if (source == NULL) {
 			continue;
 		}

@@ -232,6 +232,8 @@ struct load_case {
 #define NAME_63 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
 #define NAME_RULE "a name of 1 to 63 bytes without space, \"=\" and \",\""
 #define MODE_RULE "WIDTHxHEIGHT[@HZ] with sizes from 1 to 16384 and at most 1000 Hz"
+#define EDID_RULE                                                                                  \
+	"follow, none, file PATH, or WIDTHxHEIGHT[@HZ] with sizes from 64 to 16384 and 1 to 500 Hz"
 #define VFIO_RULE "a device for vfio (an absolute path, an mdev's UUID or fd:N)"
 #define MODIFIER_RULE "Shift, Ctrl, Alt, Super, Caps or Mod1 to Mod5 before a \"+\""
 
@@ -343,7 +345,7 @@ static const struct load_case load_cases[] = {
 	{ "load_guest_without_source_is_refused", "\nguest a {\n\toutput A\n}\n",
 			":2: expected a source in guest \"a\", got none" },
 	{ "load_unknown_guest_key_is_refused", "guest a {\n\tdriver vfio\n}\n",
-			":2: expected source or output, got \"driver\"" },
+			":2: expected source, output or edid, got \"driver\"" },
 	{ "load_source_without_driver_is_refused", "guest a {\n\tsource\n}\n",
 			":2: expected \"source DRIVER [WHERE]\", got 0 arguments" },
 	{ "load_source_with_three_arguments_is_refused", "guest a {\n\tsource vfio / b\n}\n",
@@ -375,6 +377,39 @@ static const struct load_case load_cases[] = {
 			":2: expected \"fd:\" and a file's number, got \"fd:-1\"" },
 	{ "load_vfio_fd_beyond_int_is_refused", "guest a {\n\tsource vfio fd:2147483648\n}\n",
 			":2: expected \"fd:\" and a file's number, got \"fd:2147483648\"" },
+	{ "load_edid_without_value_is_refused", "guest a {\n\tedid\n}\n",
+			":2: expected \"edid follow|none|WIDTHxHEIGHT[@HZ]|file PATH\", got 0 "
+			"arguments" },
+	{ "load_edid_with_three_values_is_refused", "guest a {\n\tedid file /a /b\n}\n",
+			":2: expected \"edid follow|none|WIDTHxHEIGHT[@HZ]|file PATH\", got 3 "
+			"arguments" },
+	{ "load_edid_follow_with_argument_is_refused", "guest a {\n\tedid follow me\n}\n",
+			":2: expected \"edid follow|none|WIDTHxHEIGHT[@HZ]\", got 2 arguments" },
+	{ "load_edid_twice_is_refused", "guest a {\n\tedid none\n\tedid none\n}\n",
+			":3: expected one \"edid\", got another (first on line 2)" },
+	{ "load_edid_of_another_kind_is_refused", "guest a {\n\tedid big\n}\n",
+			":2: expected " EDID_RULE ", got \"big\"" },
+	{ "load_edid_too_narrow_is_refused", "guest a {\n\tedid 63x64\n}\n",
+			":2: expected " EDID_RULE ", got \"63x64\"" },
+	{ "load_edid_too_low_is_refused", "guest a {\n\tedid 64x63\n}\n",
+			":2: expected " EDID_RULE ", got \"64x63\"" },
+	{ "load_edid_too_wide_is_refused", "guest a {\n\tedid 16385x64\n}\n",
+			":2: expected " EDID_RULE ", got \"16385x64\"" },
+	{ "load_edid_too_slow_is_refused", "guest a {\n\tedid 64x64@0.999\n}\n",
+			":2: expected " EDID_RULE ", got \"64x64@0.999\"" },
+	{ "load_edid_too_fast_is_refused", "guest a {\n\tedid 64x64@500.001\n}\n",
+			":2: expected " EDID_RULE ", got \"64x64@500.001\"" },
+	{ "load_edid_file_without_path_is_refused", "guest a {\n\tedid file\n}\n",
+			":2: expected \"edid file PATH\", got 1 argument" },
+	{ "load_edid_file_with_relative_path_is_refused", "guest a {\n\tedid file edid.bin\n}\n",
+			":2: expected an absolute path after \"file\", got \"edid.bin\"" },
+	{ "load_edid_file_that_is_not_there_is_refused", "guest a {\n\tedid file /nonexistent/a\n}\n",
+			":2: expected an EDID that can be read, got \"/nonexistent/a\": No such file "
+			"or directory" },
+	{ "load_edid_file_that_is_a_folder_is_refused", "guest a {\n\tedid file /proc\n}\n",
+			":2: expected an EDID, got \"/proc\", which is no file" },
+	{ "load_edid_file_that_is_a_device_is_refused", "guest a {\n\tedid file /dev/zero\n}\n",
+			":2: expected an EDID, got \"/dev/zero\", which is no file" },
 	{ "load_guest_output_without_name_is_refused", "guest a {\n\toutput\n}\n",
 			":2: expected \"output NAME\", got 0 arguments" },
 	{ "load_guest_output_with_empty_name_is_refused", "guest a {\n\toutput ''\n}\n",
@@ -678,6 +713,136 @@ static void load_guests_keeps_order_and_values(void **state) {
 		}
 	}
 	oriel_config_destroy(config);
+}
+
+/* blocks of an EDID: a header, a count of the blocks after it, and their checksums. */
+static void edid_make(uint8_t *edid, size_t blocks) {
+	static const uint8_t header[] = { 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00 };
+	for (size_t i = 0; i < blocks * 128; i++) {
+		edid[i] = (uint8_t)(i * 7);
+	}
+	memcpy(edid, header, sizeof(header));
+	edid[126] = (uint8_t)(blocks - 1);
+	for (size_t block = 0; block < blocks; block++) {
+		uint8_t sum = 0;
+		for (size_t i = 0; i < 127; i++) {
+			sum = (uint8_t)(sum + edid[block * 128 + i]);
+		}
+		edid[block * 128 + 127] = (uint8_t)(256 - sum);
+	}
+}
+
+/* The text of a guest that has the EDID in this file. */
+static const char *edid_guest(const char *path) {
+	static char text[256];
+	snprintf(text, sizeof(text), "guest a {\n\tsource synthetic\n\tedid file %s\n}\n", path);
+	return text;
+}
+
+static void load_edid_keeps_values(void **state) {
+	(void)state;
+	static const struct {
+		const char *value;
+		enum oriel_source_edid edid;
+		int width, height, refresh_mhz;
+	} cases[] = {
+		{ "follow", ORIEL_SOURCE_EDID_FOLLOW, 0, 0, 0 },
+		{ "none", ORIEL_SOURCE_EDID_NONE, 0, 0, 0 },
+		{ "64x16384", ORIEL_SOURCE_EDID_MODE, 64, 16384, 0 },
+		{ "16384x64@1", ORIEL_SOURCE_EDID_MODE, 16384, 64, 1000 },
+		{ "1920x1080@59.94", ORIEL_SOURCE_EDID_MODE, 1920, 1080, 59940 },
+		{ "1920x1080@500", ORIEL_SOURCE_EDID_MODE, 1920, 1080, 500000 },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		char text[128];
+		snprintf(text, sizeof(text), "guest a {\n\tsource synthetic\n\tedid %s\n}\n",
+				cases[i].value);
+		struct oriel_config *config = load(text);
+		const struct oriel_source_options *options = &get_guest(config, 0)->options;
+		assert_int_equal(options->edid, cases[i].edid);
+		assert_int_equal(options->edid_width, cases[i].width);
+		assert_int_equal(options->edid_height, cases[i].height);
+		assert_int_equal(options->edid_refresh_mhz, cases[i].refresh_mhz);
+		assert_null(options->edid_blob);
+		oriel_config_destroy(config);
+	}
+	struct oriel_config *config = load("guest a {\n\tsource synthetic\n}\n");
+	assert_int_equal(get_guest(config, 0)->options.edid, ORIEL_SOURCE_EDID_FOLLOW);
+	oriel_config_destroy(config);
+}
+
+static void load_edid_file_has_all_of_its_blocks(void **state) {
+	(void)state;
+	static uint8_t edid[256 * 128];
+	static const size_t blocks[] = { 1, 2, 255, 256 };
+	for (size_t i = 0; i < ARRAY_LENGTH(blocks); i++) {
+		char path[64];
+		edid_make(edid, blocks[i]);
+		int fd = file_create((const char *)edid, blocks[i] * 128, path);
+		slow_read.armed = i == 1;
+		struct oriel_config *config = load(edid_guest(path));
+		slow_read.armed = false;
+		close(fd);
+		const struct oriel_source_options *options = &get_guest(config, 0)->options;
+		assert_int_equal(options->edid, ORIEL_SOURCE_EDID_BLOB);
+		assert_int_equal(options->edid_blob_size_bytes, blocks[i] * 128);
+		assert_memory_equal(options->edid_blob, edid, blocks[i] * 128);
+		oriel_config_destroy(config);
+	}
+}
+
+static void load_edid_file_that_is_none_gives_line_and_reason(void **state) {
+	(void)state;
+	static uint8_t edid[256 * 128 + 1];
+	static const struct {
+		size_t blocks, size;
+		size_t wrong; /* this byte; 0: none */
+		const char *expected; /* around the path */
+		const char *expected_after;
+	} cases[] = {
+		{ 1, 0, 0, ":3: expected an EDID of 1 to 256 blocks of 128 bytes, got \"",
+				"\", which has 0 bytes" },
+		{ 1, 127, 0, ":3: expected an EDID of 1 to 256 blocks of 128 bytes, got \"",
+				"\", which has 127 bytes" },
+		{ 1, 129, 0, ":3: expected an EDID of 1 to 256 blocks of 128 bytes, got \"",
+				"\", which has 129 bytes" },
+		{ 256, 256 * 128 + 1, 0,
+				":3: expected an EDID of 1 to 256 blocks of 128 bytes, got \"",
+				"\", which has more than 32768 bytes" },
+		{ 1, 128, 7, ":3: expected an EDID, got \"", "\", which does not begin like one" },
+		{ 1, 256, 0, ":3: expected an EDID of 1 blocks, as its first one says, got \"",
+				"\", which has 2" },
+		{ 3, 128, 0, ":3: expected an EDID of 3 blocks, as its first one says, got \"",
+				"\", which has 1" },
+		{ 2, 256, 9, ":3: expected an EDID, got \"", "\" with a wrong checksum in block 0" },
+		{ 2, 256, 255, ":3: expected an EDID, got \"", "\" with a wrong checksum in block 1" },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		char path[64], expected[256];
+		edid_make(edid, cases[i].blocks);
+		edid[cases[i].wrong] ^= cases[i].wrong != 0;
+		int fd = file_create((const char *)edid, cases[i].size, path);
+		snprintf(expected, sizeof(expected), "%s%s%s", cases[i].expected, path,
+				cases[i].expected_after);
+		const char *text = edid_guest(path);
+		assert_load_fails(text, strlen(text), expected);
+		close(fd);
+	}
+}
+
+/* Nobody writes to it. */
+static void load_edid_file_that_is_a_pipe_is_refused_at_once(void **state) {
+	(void)state;
+	char folder[] = "/tmp/oriel-config-XXXXXX", path[64], expected[128];
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/pipe", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(expected, sizeof(expected), ":3: expected an EDID, got \"%s\", which is no file",
+			path);
+	const char *text = edid_guest(path);
+	assert_load_fails(text, strlen(text), expected);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
 }
 
 static void load_bindings_keeps_order_and_values(void **state) {
@@ -1189,6 +1354,21 @@ static void load_failed_allocation_leaves_nothing(void **state) {
 	close(fd);
 }
 
+static void load_failed_allocation_for_edid_leaves_nothing(void **state) {
+	(void)state;
+	uint8_t edid[128];
+	char edid_path[64], path[64];
+	edid_make(edid, 1);
+	int edid_fd = file_create((const char *)edid, sizeof(edid), edid_path);
+	const char *text = edid_guest(edid_path);
+	int fd = file_create(text, strlen(text), path);
+	memory_path = path;
+	/* config, text, stream, 3 for the guest, 1 for its EDID */
+	assert_int_equal(fail_each_allocation(attempt_load, false), 7);
+	close(fd);
+	close(edid_fd);
+}
+
 static void add_guest_failed_allocation_leaves_configuration_alone(void **state) {
 	(void)state;
 	/* place, copy, 5 for the guest, 2 for its binding */
@@ -1300,6 +1480,10 @@ int main(void) {
 		cmocka_unit_test(load_empty_file_has_nothing),
 		cmocka_unit_test(load_outputs_keeps_order_and_values),
 		cmocka_unit_test(load_guests_keeps_order_and_values),
+		cmocka_unit_test(load_edid_keeps_values),
+		cmocka_unit_test(load_edid_file_has_all_of_its_blocks),
+		cmocka_unit_test(load_edid_file_that_is_none_gives_line_and_reason),
+		cmocka_unit_test(load_edid_file_that_is_a_pipe_is_refused_at_once),
 		cmocka_unit_test(load_bindings_keeps_order_and_values),
 		cmocka_unit_test(load_example_is_right),
 		cmocka_unit_test(parse_mode_bounds),
@@ -1314,6 +1498,7 @@ int main(void) {
 		cmocka_unit_test(create_has_default_bindings_for_nine_guests),
 		cmocka_unit_test(destroy_accepts_null),
 		cmocka_unit_test(load_failed_allocation_leaves_nothing),
+		cmocka_unit_test(load_failed_allocation_for_edid_leaves_nothing),
 		cmocka_unit_test(add_guest_failed_allocation_leaves_configuration_alone),
 		cmocka_unit_test(create_failed_allocation_gives_null),
 		cmocka_unit_test(find_path_takes_first_that_exists),
