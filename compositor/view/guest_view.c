@@ -6,14 +6,19 @@
 #include <wlr/types/wlr_scene.h>
 #include <wlr/util/log.h>
 
+#include "bridge/latch.h"
 #include "guest/buffer.h"
 #include "guest/frame.h"
 #include "guest/source.h"
 #include "view/fit.h"
+#include "view/state_text.h"
 
 /* How long the last frame stays when a guest's display goes away: a guest that resets or sets a
  * mode is back before that. */
 #define GUEST_VIEW_GRACE_MS 3000
+/* How long a guest that shows nothing yet may take before a text says so: most take less, and would
+ * only make it flash. */
+#define GUEST_VIEW_TEXT_MS 1000
 
 /* A whole scale in the output's pixels, which a scaled output's layout coordinates are not. */
 static bool guest_view_is_sharp(const struct oriel_guest_view *view, const struct wlr_box *box) {
@@ -26,17 +31,34 @@ static bool guest_view_is_sharp(const struct oriel_guest_view *view, const struc
 			oriel_fit_box(attributes->width, attributes->height, width, height).whole;
 }
 
-static void guest_view_layout(struct oriel_guest_view *view) {
-	wlr_scene_node_set_enabled(&view->tree->node, view->output != NULL);
-	if (view->output == NULL) {
-		return;
+/* What is to be said as long as nothing is shown. */
+static const char *guest_view_get_sentence(const struct oriel_guest_view *view) {
+	switch (oriel_source_get_state(view->source)) {
+	case ORIEL_SOURCE_STATE_WAITING:
+		return "waiting for its display";
+	case ORIEL_SOURCE_STATE_RUNNING:
+		/* It has a picture, which waits for its fence or was refused. */
+		return oriel_latch_get_pending_count(view->primary.latch) > 0
+				? "waiting for its display"
+				: "its picture cannot be shown";
+	case ORIEL_SOURCE_STATE_ERROR:
+		return "its picture cannot be shown";
+	case ORIEL_SOURCE_STATE_OFF:
+		return "its display is off";
+	case ORIEL_SOURCE_STATE_LOST:
+		return "its display is gone";
+	case ORIEL_SOURCE_STATE_RESTARTED:
+		return "restarted, waiting for its display";
 	}
-	wlr_scene_node_set_position(&view->tree->node, view->box.x, view->box.y);
-	wlr_scene_rect_set_size(view->background, view->box.width, view->box.height);
-	if (view->primary.frame == NULL) {
-		return;
-	}
+	return NULL;
+}
 
+static void guest_view_update_text(struct oriel_guest_view *view) {
+	bool is_shown = view->is_settled && view->primary.frame == NULL;
+	oriel_state_text_say(view->text, is_shown ? guest_view_get_sentence(view) : NULL);
+}
+
+static void guest_view_layout_primary(struct oriel_guest_view *view) {
 	const struct oriel_guest_buffer_attributes *attributes = oriel_guest_buffer_get_attributes(
 			oriel_guest_frame_get_buffer(view->primary.frame));
 	struct oriel_fit fit = oriel_fit_box(
@@ -48,8 +70,25 @@ static void guest_view_layout(struct oriel_guest_view *view) {
 							    : WLR_SCALE_FILTER_BILINEAR);
 }
 
+static void guest_view_layout(struct oriel_guest_view *view) {
+	wlr_scene_node_set_enabled(&view->tree->node, view->output != NULL);
+	if (view->output != NULL) {
+		wlr_scene_node_set_position(&view->tree->node, view->box.x, view->box.y);
+		wlr_scene_rect_set_size(view->background, view->box.width, view->box.height);
+		oriel_state_text_arrange(
+				view->text, view->box.width, view->box.height, view->output->scale);
+	}
+	if (view->output != NULL && view->primary.frame != NULL) {
+		guest_view_layout_primary(view);
+	}
+}
+
 static void guest_view_handle_primary_frame(struct wl_listener *listener, void *data) {
 	struct oriel_guest_view *view = wl_container_of(listener, view, primary_frame);
+	if (!view->gone) {
+		wl_event_source_timer_update(view->timer, 0);
+	}
+	guest_view_update_text(view);
 	guest_view_layout(view);
 }
 
@@ -67,12 +106,22 @@ static void guest_view_handle_frame(void *data, struct oriel_guest_frame *take_f
 
 static void guest_view_handle_state(void *data, enum oriel_source_state state) {
 	struct oriel_guest_view *view = data;
-	bool gone = state == ORIEL_SOURCE_STATE_OFF || state == ORIEL_SOURCE_STATE_LOST;
-	if (gone == view->gone) {
-		return;
+	/* A picture that cannot be shown is no reason to give up the last one that could, nor to keep
+	 * that of a guest that has gone. */
+	bool gone = state == ORIEL_SOURCE_STATE_OFF || state == ORIEL_SOURCE_STATE_LOST ||
+			state == ORIEL_SOURCE_STATE_RESTARTED ||
+			(state == ORIEL_SOURCE_STATE_ERROR && view->gone);
+	if (!gone) {
+		wl_event_source_timer_update(
+				view->timer, view->primary.frame == NULL ? GUEST_VIEW_TEXT_MS : 0);
+	} else if (!view->gone) {
+		wl_event_source_timer_update(view->timer, GUEST_VIEW_GRACE_MS);
 	}
 	view->gone = gone;
-	wl_event_source_timer_update(view->grace_timer, gone ? GUEST_VIEW_GRACE_MS : 0);
+	/* What is said stays until there is something to see, or it turns out that there is not. */
+	if (state != ORIEL_SOURCE_STATE_RUNNING) {
+		guest_view_update_text(view);
+	}
 }
 
 static const struct oriel_source_consumer guest_view_consumer = {
@@ -81,8 +130,18 @@ static const struct oriel_source_consumer guest_view_consumer = {
 	.state = guest_view_handle_state,
 };
 
-static int guest_view_handle_grace_timer(void *data) {
-	oriel_guest_view_blank(data);
+/* Nothing has come since the guest went, or for as long as a guest takes that shows anything. */
+static int guest_view_handle_timer(void *data) {
+	struct oriel_guest_view *view = data;
+	if (view->gone) {
+		oriel_guest_view_blank(view);
+	}
+	view->is_settled = view->primary.frame == NULL;
+	guest_view_update_text(view);
+	if (view->is_settled && oriel_source_get_state(view->source) == ORIEL_SOURCE_STATE_RUNNING) {
+		/* Its fence may signal yet, and the picture be refused. */
+		wl_event_source_timer_update(view->timer, GUEST_VIEW_TEXT_MS);
+	}
 	return 0;
 }
 
@@ -101,9 +160,9 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 	view->source = take_source;
 	view->sync = sync;
 
-	view->grace_timer = wl_event_loop_add_timer(loop, guest_view_handle_grace_timer, view);
+	view->timer = wl_event_loop_add_timer(loop, guest_view_handle_timer, view);
 	view->tree = wlr_scene_tree_create(parent);
-	if (view->grace_timer == NULL || view->tree == NULL) {
+	if (view->timer == NULL || view->tree == NULL) {
 		goto error;
 	}
 	if (output_name != NULL && (view->output_name = strdup(output_name)) == NULL) {
@@ -116,9 +175,14 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 					&view->stats)) {
 		goto error;
 	}
+	view->text = oriel_state_text_create(view->tree, name);
+	if (view->text == NULL) {
+		goto error;
+	}
 	view->primary_frame.notify = guest_view_handle_primary_frame;
 	wl_signal_add(&view->primary.events.frame, &view->primary_frame);
 	wlr_scene_node_set_enabled(&view->tree->node, false);
+	wl_event_source_timer_update(view->timer, GUEST_VIEW_TEXT_MS);
 	oriel_source_set_consumer(take_source, &guest_view_consumer, view);
 	return view;
 
@@ -135,12 +199,13 @@ void oriel_guest_view_destroy(struct oriel_guest_view *view) {
 	wl_list_remove(&view->link);
 	wl_list_remove(&view->primary_frame.link);
 	oriel_source_set_consumer(view->source, NULL, NULL);
+	oriel_state_text_destroy(view->text);
 	oriel_guest_view_plane_finish(&view->primary);
 	if (view->tree != NULL) {
 		wlr_scene_node_destroy(&view->tree->node);
 	}
-	if (view->grace_timer != NULL) {
-		wl_event_source_remove(view->grace_timer);
+	if (view->timer != NULL) {
+		wl_event_source_remove(view->timer);
 	}
 	oriel_source_destroy(view->source);
 	free(view->output_name);

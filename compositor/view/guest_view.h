@@ -12,16 +12,17 @@
 
 struct oriel_render_sync;
 struct oriel_source;
+struct oriel_state_text;
 struct wlr_output;
 struct wlr_scene_rect;
 struct wlr_scene_tree;
 
 /*
  * A guest's display in the scene: the frame shown now, scaled into a box with its aspect kept,
- * on black.
+ * on black; and, as long as there is no frame, what became of it.
  *
- *	source --frame--> plane (latch, frame, scene buffer) --output_sample--> oriel_reads
- *	       --state--> grace period, black
+ *	source --frame---> plane (latch, frame, scene buffer) --output_sample--> oriel_reads
+ *	       --state---> grace period, text
  */
 struct oriel_guest_view {
 	struct wl_list link; /* oriel_layout.views */
@@ -33,10 +34,12 @@ struct oriel_guest_view {
 	struct wlr_scene_tree *tree;
 	struct wlr_scene_rect *background;
 	struct oriel_guest_view_plane primary;
+	struct oriel_state_text *text;
 	struct wlr_output *output; /* that shows the view; may be NULL: none */
 	struct wlr_box box; /* of that output, in layout coordinates */
-	bool gone; /* the guest is off or lost */
-	struct wl_event_source *grace_timer; /* since then */
+	bool gone; /* the guest has gone off, or was lost, and does not run again */
+	bool is_settled; /* there was time enough for a frame to come, so that a text is shown */
+	struct wl_event_source *timer; /* until the last frame is given up, or a text is shown */
 
 	struct wl_listener primary_frame;
 };

@@ -266,3 +266,28 @@ uint32_t screenshot_get_pixel(const struct screenshot *screenshot, int x, int y)
 	assert_true(y >= 0 && y < screenshot->height);
 	return screenshot->pixels[(size_t)y * (size_t)screenshot->width + (size_t)x];
 }
+
+void screenshot_check_text(const struct screenshot *screenshot) {
+	int left = screenshot->width, top = screenshot->height, right = -1, bottom = -1;
+	int brightest = 0;
+	for (int y = 0; y < screenshot->height; y++) {
+		for (int x = 0; x < screenshot->width; x++) {
+			uint32_t pixel = screenshot_get_pixel(screenshot, x, y);
+			int grey = pixel & 0xff;
+			assert_int_equal(pixel, grey * 0x010101);
+			if (grey == 0) {
+				continue;
+			}
+			left = x < left ? x : left;
+			top = y < top ? y : top;
+			right = x > right ? x : right;
+			bottom = y > bottom ? y : bottom;
+			brightest = grey > brightest ? grey : brightest;
+		}
+	}
+	/* The name is white. Of the boxes that letters are set in, they fill most. */
+	assert_int_equal(brightest, 255);
+	assert_true(right - left > 40 && bottom - top > 20);
+	assert_true(abs(left + right + 1 - screenshot->width) <= 8);
+	assert_true(abs(top + bottom + 1 - screenshot->height) <= screenshot->height / 20);
+}

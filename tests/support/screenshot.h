@@ -17,4 +17,7 @@ void screenshot_finish(struct screenshot *screenshot);
 
 uint32_t screenshot_get_pixel(const struct screenshot *screenshot, int x, int y);
 
+/* Checks that it shows a text in place of a guest: grey letters in the middle, and black around. */
+void screenshot_check_text(const struct screenshot *screenshot);
+
 #endif

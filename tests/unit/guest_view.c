@@ -27,11 +27,12 @@
 #include "guest/frame.h"
 #include "log_lines.h"
 #include "shortage.h"
+#include "view/state_text.h"
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * A view in a scene that no output shows: the test says which output has sampled it. The grace
+ * A view in a scene that no output shows: the test says which output has sampled it. The view's
  * timer does not run, and is fired by the test; a texture is an address.
  */
 static struct {
@@ -51,6 +52,8 @@ static struct {
 	void *timer_data;
 	int timer_ms; /* 0: not armed */
 
+	const char *sentence; /* that is shown in place of a picture; NULL: none */
+
 	bool import_fails;
 	unsigned int imports;
 	unsigned int textures;
@@ -69,6 +72,8 @@ struct wl_event_source *__real_wl_event_loop_add_timer(
 struct wl_event_source *__wrap_wl_event_loop_add_timer(
 		struct wl_event_loop *loop, wl_event_loop_timer_func_t handler, void *data);
 int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms);
+void __real_oriel_state_text_say(struct oriel_state_text *text, const char *sentence);
+void __wrap_oriel_state_text_say(struct oriel_state_text *text, const char *sentence);
 const struct wlr_drm_format_set *__wrap_wlr_renderer_get_texture_formats(
 		struct wlr_renderer *renderer, uint32_t buffer_caps);
 bool __wrap_wlr_drm_format_set_has(
@@ -94,6 +99,11 @@ struct wl_event_source *__wrap_wl_event_loop_add_timer(
 int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms) {
 	context.timer_ms = delay_ms;
 	return 0;
+}
+
+void __wrap_oriel_state_text_say(struct oriel_state_text *text, const char *sentence) {
+	context.sentence = sentence;
+	__real_oriel_state_text_say(text, sentence);
 }
 
 const struct wlr_drm_format_set *__wrap_wlr_renderer_get_texture_formats(
@@ -451,31 +461,171 @@ static void blank_lets_go_of_everything(void **state) {
 	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
 }
 
+static void set_state(enum oriel_source_state state) {
+	oriel_source_set_state(&context.driver->base, state);
+}
+
+/* The view's timer runs out. */
+static void fire_timer(void) {
+	assert_int_not_equal(context.timer_ms, 0);
+	context.timer_ms = 0;
+	context.timer_handler(context.timer_data);
+}
+
+static void assert_says(const char *words) {
+	if (words == NULL) {
+		assert_null(context.sentence);
+		return;
+	}
+	assert_non_null(context.sentence);
+	assert_string_equal(context.sentence, words);
+}
+
+/* Some seconds: a reset takes no longer. */
+static bool is_grace_period(int ms) {
+	return ms >= 2000 && ms <= 10000;
+}
+
 static void display_that_goes_keeps_its_frame_for_the_grace_period(void **state) {
 	static const enum oriel_source_state gone[] = { ORIEL_SOURCE_STATE_OFF,
 		ORIEL_SOURCE_STATE_LOST };
 	for (int i = 0; i < 2; i++) {
-		oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
-		assert_int_equal(context.timer_ms, 0);
+		set_state(ORIEL_SOURCE_STATE_RUNNING);
 		struct wlr_buffer *shown = submit_new();
+		assert_int_equal(context.timer_ms, 0);
 		sample(0);
 		oriel_reads_submitted(&context.reads[0]);
-		oriel_source_set_state(&context.driver->base, gone[i]);
+		set_state(gone[i]);
 		assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
-		/* Some seconds: a reset takes no longer. */
-		assert_true(context.timer_ms >= 1000 && context.timer_ms <= 10000);
-		context.timer_handler(context.timer_data);
+		assert_says(NULL);
+		assert_true(is_grace_period(context.timer_ms));
+		fire_timer();
 		assert_null(context.view->primary.scene_buffer->buffer);
 		assert_int_equal(context.driver->releases, i + 1);
+		assert_says(gone[i] == ORIEL_SOURCE_STATE_OFF ? "its display is off"
+							      : "its display is gone");
 	}
 }
 
 static void display_that_is_back_in_time_is_never_blank(void **state) {
-	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
-	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	struct wlr_buffer *shown = submit_new();
+	set_state(ORIEL_SOURCE_STATE_OFF);
 	assert_int_not_equal(context.timer_ms, 0);
-	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
 	assert_int_equal(context.timer_ms, 0);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
+	assert_says(NULL);
+}
+
+static void display_off_and_then_lost_has_one_grace_period(void **state) {
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	submit_new();
+	set_state(ORIEL_SOURCE_STATE_OFF);
+	assert_int_not_equal(context.timer_ms, 0);
+	context.timer_ms = -1;
+	set_state(ORIEL_SOURCE_STATE_LOST);
+	assert_int_equal(context.timer_ms, -1);
+	/* A device that is back has no picture yet, and its last frame no more time. */
+	set_state(ORIEL_SOURCE_STATE_RESTARTED);
+	assert_int_equal(context.timer_ms, -1);
+	assert_non_null(context.view->primary.scene_buffer->buffer);
+	/* It ends with the time that began when the display went off. */
+	fire_timer();
+	assert_null(context.view->primary.scene_buffer->buffer);
+	assert_says("restarted, waiting for its display");
+}
+
+static void guest_that_shows_nothing_yet_is_said_to_wait_after_a_moment(void **state) {
+	assert_says(NULL);
+	assert_true(context.timer_ms >= 500 && context.timer_ms <= 2000);
+	fire_timer();
+	assert_says("waiting for its display");
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	/* The picture is about to come. */
+	assert_says("waiting for its display");
+	submit_new();
+	assert_says(NULL);
+	assert_int_equal(context.timer_ms, 0);
+}
+
+static void guest_that_is_shown_at_once_never_says_that_it_waits(void **state) {
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	submit_new();
+	assert_int_equal(context.timer_ms, 0);
+	assert_says(NULL);
+}
+
+static void what_is_said_follows_the_state(void **state) {
+	static const struct {
+		enum oriel_source_state state;
+		const char *words;
+	} rows[] = {
+		{ ORIEL_SOURCE_STATE_OFF, "its display is off" },
+		{ ORIEL_SOURCE_STATE_LOST, "its display is gone" },
+		{ ORIEL_SOURCE_STATE_RESTARTED, "restarted, waiting for its display" },
+		{ ORIEL_SOURCE_STATE_LOST, "its display is gone" },
+		{ ORIEL_SOURCE_STATE_RESTARTED, "restarted, waiting for its display" },
+		{ ORIEL_SOURCE_STATE_ERROR, "its picture cannot be shown" },
+		{ ORIEL_SOURCE_STATE_OFF, "its display is off" },
+		/* Which shows one any moment. */
+		{ ORIEL_SOURCE_STATE_RUNNING, "its display is off" },
+		{ ORIEL_SOURCE_STATE_WAITING, "waiting for its display" },
+	};
+	fire_timer();
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		set_state(rows[i].state);
+		assert_says(rows[i].words);
+	}
+}
+
+/* Neither imported nor mapped; or refused by the driver, which has seen a picture all the same. */
+static void picture_that_is_refused_is_said_to_be(void **state) {
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	assert_true(submit(buffer));
+	oriel_guest_buffer_drop(buffer);
+	assert_stats(0, 0, 1);
+	fire_timer();
+	assert_says("its picture cannot be shown");
+	submit_new();
+	assert_says(NULL);
+}
+
+static void picture_that_cannot_be_shown_leaves_the_last_one_that_could(void **state) {
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	struct wlr_buffer *shown = submit_new();
+	set_state(ORIEL_SOURCE_STATE_ERROR);
+	assert_int_equal(context.timer_ms, 0);
+	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
+	assert_says(NULL);
+
+	/* But not that of a guest that has gone. */
+	set_state(ORIEL_SOURCE_STATE_OFF);
+	assert_true(is_grace_period(context.timer_ms));
+	set_state(ORIEL_SOURCE_STATE_ERROR);
+	assert_true(is_grace_period(context.timer_ms));
+	fire_timer();
+	assert_null(context.view->primary.scene_buffer->buffer);
+	assert_says("its picture cannot be shown");
+}
+
+static void picture_that_waits_for_its_fence_is_not_called_refused(void **state) {
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	struct fake_fence fence;
+	fake_fence_init(&fence);
+	fake_sync.fence = &fence;
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	assert_true(submit(buffer));
+	oriel_guest_buffer_drop(buffer);
+	fire_timer();
+	assert_says("waiting for its display");
+	/* This one cannot be mapped, as turns out when it is ready. */
+	fake_fence_signal(&fence);
+	assert_int_equal(wl_event_loop_dispatch(context.loop, 0), 0);
+	fire_timer();
+	assert_says("its picture cannot be shown");
+	fake_fence_finish(&fence);
 }
 
 static void set_output_fits_the_picture_into_its_box(void **state) {
@@ -535,19 +685,6 @@ static void set_output_that_is_scaled_filters_by_its_pixels(void **state) {
 			fail_msg("case %zu", i);
 		}
 	}
-}
-
-static void display_off_and_then_lost_has_one_grace_period(void **state) {
-	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
-	submit_new();
-	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
-	assert_int_not_equal(context.timer_ms, 0);
-	context.timer_ms = -1;
-	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_LOST);
-	assert_int_equal(context.timer_ms, -1);
-	/* It ends with the time that began when the display went off. */
-	context.timer_handler(context.timer_data);
-	assert_null(context.view->primary.scene_buffer->buffer);
 }
 
 /* False if the guest need not be asked again. */
@@ -707,6 +844,12 @@ int main(void) {
 		TEST(display_that_goes_keeps_its_frame_for_the_grace_period, setup),
 		TEST(display_that_is_back_in_time_is_never_blank, setup),
 		TEST(display_off_and_then_lost_has_one_grace_period, setup),
+		TEST(guest_that_shows_nothing_yet_is_said_to_wait_after_a_moment, setup),
+		TEST(guest_that_is_shown_at_once_never_says_that_it_waits, setup),
+		TEST(what_is_said_follows_the_state, setup),
+		TEST(picture_that_is_refused_is_said_to_be, setup),
+		TEST(picture_that_cannot_be_shown_leaves_the_last_one_that_could, setup),
+		TEST(picture_that_waits_for_its_fence_is_not_called_refused, setup),
 		TEST(set_output_fits_the_picture_into_its_box, setup),
 		TEST(set_output_tells_the_guest_what_shows_it, setup),
 		TEST(set_output_that_is_scaled_filters_by_its_pixels, setup),
