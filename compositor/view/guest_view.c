@@ -63,11 +63,18 @@ static void guest_view_layout_primary(struct oriel_guest_view *view) {
 			oriel_guest_frame_get_buffer(view->primary.frame));
 	struct oriel_fit fit = oriel_fit_box(
 			attributes->width, attributes->height, view->box.width, view->box.height);
+	const struct oriel_guest_view_ground ground = {
+		.width = attributes->width,
+		.height = attributes->height,
+		.box = fit.box,
+		.filter_mode = guest_view_is_sharp(view, &fit.box) ? WLR_SCALE_FILTER_NEAREST
+								   : WLR_SCALE_FILTER_BILINEAR,
+	};
 	wlr_scene_node_set_position(&view->primary.scene_buffer->node, fit.box.x, fit.box.y);
 	wlr_scene_buffer_set_dest_size(view->primary.scene_buffer, fit.box.width, fit.box.height);
-	wlr_scene_buffer_set_filter_mode(view->primary.scene_buffer,
-			guest_view_is_sharp(view, &fit.box) ? WLR_SCALE_FILTER_NEAREST
-							    : WLR_SCALE_FILTER_BILINEAR);
+	wlr_scene_buffer_set_filter_mode(view->primary.scene_buffer, ground.filter_mode);
+	/* The cursor of a guest that has gone moves no more. */
+	oriel_guest_view_cursor_arrange(&view->cursor, view->gone ? NULL : view->output, &ground);
 }
 
 static void guest_view_layout(struct oriel_guest_view *view) {
@@ -80,6 +87,8 @@ static void guest_view_layout(struct oriel_guest_view *view) {
 	}
 	if (view->output != NULL && view->primary.frame != NULL) {
 		guest_view_layout_primary(view);
+	} else {
+		oriel_guest_view_cursor_arrange(&view->cursor, NULL, NULL);
 	}
 }
 
@@ -95,13 +104,23 @@ static void guest_view_handle_primary_frame(struct wl_listener *listener, void *
 static bool guest_view_handle_wants(
 		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	struct oriel_guest_view *view = data;
-	return plane == ORIEL_GUEST_PLANE_PRIMARY &&
-			oriel_guest_view_plane_wants(&view->primary, buffer);
+	return plane == ORIEL_GUEST_PLANE_CURSOR
+			? oriel_guest_view_cursor_wants(&view->cursor, buffer)
+			: oriel_guest_view_plane_wants(&view->primary, buffer);
 }
 
 static void guest_view_handle_frame(void *data, struct oriel_guest_frame *take_frame) {
 	struct oriel_guest_view *view = data;
-	oriel_guest_view_plane_submit(&view->primary, take_frame);
+	if (take_frame->plane == ORIEL_GUEST_PLANE_CURSOR) {
+		oriel_guest_view_cursor_submit(&view->cursor, take_frame);
+	} else {
+		oriel_guest_view_plane_submit(&view->primary, take_frame);
+	}
+}
+
+static void guest_view_handle_cursor(void *data, const struct oriel_guest_cursor *cursor) {
+	struct oriel_guest_view *view = data;
+	oriel_guest_view_cursor_move(&view->cursor, cursor);
 }
 
 static void guest_view_handle_state(void *data, enum oriel_source_state state) {
@@ -118,6 +137,7 @@ static void guest_view_handle_state(void *data, enum oriel_source_state state) {
 		wl_event_source_timer_update(view->timer, GUEST_VIEW_GRACE_MS);
 	}
 	view->gone = gone;
+	guest_view_layout(view);
 	/* What is said stays until there is something to see, or it turns out that there is not. */
 	if (state != ORIEL_SOURCE_STATE_RUNNING) {
 		guest_view_update_text(view);
@@ -127,6 +147,7 @@ static void guest_view_handle_state(void *data, enum oriel_source_state state) {
 static const struct oriel_source_consumer guest_view_consumer = {
 	.wants = guest_view_handle_wants,
 	.frame = guest_view_handle_frame,
+	.cursor = guest_view_handle_cursor,
 	.state = guest_view_handle_state,
 };
 
@@ -176,7 +197,9 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 		goto error;
 	}
 	view->text = oriel_state_text_create(view->tree, name);
-	if (view->text == NULL) {
+	if (view->text == NULL ||
+			!oriel_guest_view_cursor_init(&view->cursor, loop, view->tree, name, sync,
+					&view->stats)) {
 		goto error;
 	}
 	view->primary_frame.notify = guest_view_handle_primary_frame;
@@ -199,6 +222,7 @@ void oriel_guest_view_destroy(struct oriel_guest_view *view) {
 	wl_list_remove(&view->link);
 	wl_list_remove(&view->primary_frame.link);
 	oriel_source_set_consumer(view->source, NULL, NULL);
+	oriel_guest_view_cursor_finish(&view->cursor);
 	oriel_state_text_destroy(view->text);
 	oriel_guest_view_plane_finish(&view->primary);
 	if (view->tree != NULL) {
@@ -265,7 +289,13 @@ void oriel_guest_view_poll(struct oriel_guest_view *view) {
 }
 
 void oriel_guest_view_blank(struct oriel_guest_view *view) {
+	oriel_guest_view_cursor_clear(&view->cursor);
 	oriel_guest_view_plane_clear(&view->primary);
+	guest_view_layout(view);
+}
+
+bool oriel_guest_view_has_cursor(const struct oriel_guest_view *view) {
+	return view->cursor.is_visible;
 }
 
 void oriel_guest_view_print_stats(const struct oriel_guest_view *view, FILE *stream) {

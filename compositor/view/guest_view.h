@@ -8,6 +8,7 @@
 #include <wlr/util/box.h>
 
 #include "bridge/stats.h"
+#include "view/guest_cursor.h"
 #include "view/guest_plane.h"
 
 struct oriel_render_sync;
@@ -19,9 +20,10 @@ struct wlr_scene_tree;
 
 /*
  * A guest's display in the scene: the frame shown now, scaled into a box with its aspect kept,
- * on black; and, as long as there is no frame, what became of it.
+ * on black; its cursor on top; and, as long as there is no frame, what became of it.
  *
  *	source --frame---> plane (latch, frame, scene buffer) --output_sample--> oriel_reads
+ *	       --cursor--> cursor (a plane too, or the output's own)
  *	       --state---> grace period, text
  */
 struct oriel_guest_view {
@@ -35,6 +37,7 @@ struct oriel_guest_view {
 	struct wlr_scene_rect *background;
 	struct oriel_guest_view_plane primary;
 	struct oriel_state_text *text;
+	struct oriel_guest_view_cursor cursor;
 	struct wlr_output *output; /* that shows the view; may be NULL: none */
 	struct wlr_box box; /* of that output, in layout coordinates */
 	bool gone; /* the guest has gone off, or was lost, and does not run again */
@@ -78,6 +81,9 @@ void oriel_guest_view_poll(struct oriel_guest_view *view);
  * the outputs that read it are done.
  */
 void oriel_guest_view_blank(struct oriel_guest_view *view);
+
+/* True while a part of the guest's own cursor is to be seen. */
+bool oriel_guest_view_has_cursor(const struct oriel_guest_view *view);
 
 /* One line of the statistics table. */
 void oriel_guest_view_print_stats(const struct oriel_guest_view *view, FILE *stream);

@@ -628,6 +628,49 @@ static void picture_that_waits_for_its_fence_is_not_called_refused(void **state)
 	fake_fence_finish(&fence);
 }
 
+static void cursor_is_there_while_the_guest_and_its_picture_are(void **state) {
+	const struct oriel_guest_cursor place = { .x = 3, .y = 4 };
+	struct oriel_guest_buffer *buffer = fake_sync_create_shared();
+	const struct oriel_source_picture picture = {
+		.plane = ORIEL_GUEST_PLANE_CURSOR,
+		.buffer = buffer,
+		.cursor = place,
+	};
+	const struct wlr_scene_node *node = &context.view->cursor.plane.scene_buffer->node;
+	show_on(0);
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	assert_true(oriel_source_submit(&context.driver->base, &picture));
+	oriel_guest_buffer_drop(buffer);
+	/* On nothing there is no cursor. */
+	assert_false(oriel_guest_view_has_cursor(context.view));
+	submit_new();
+	assert_true(oriel_guest_view_has_cursor(context.view));
+	assert_true(node->enabled);
+	assert_int_equal(node->x, 3);
+	assert_int_equal(node->y, 4);
+
+	oriel_source_set_cursor(&context.driver->base, NULL);
+	assert_false(oriel_guest_view_has_cursor(context.view));
+	assert_false(node->enabled);
+	oriel_source_set_cursor(&context.driver->base, &place);
+	assert_true(oriel_guest_view_has_cursor(context.view));
+
+	oriel_guest_view_set_output(context.view, NULL, NULL);
+	assert_false(oriel_guest_view_has_cursor(context.view));
+	show_on(1);
+	assert_true(oriel_guest_view_has_cursor(context.view));
+
+	/* The last picture stays for a while; its cursor would be one that does not move. */
+	set_state(ORIEL_SOURCE_STATE_OFF);
+	assert_false(oriel_guest_view_has_cursor(context.view));
+	set_state(ORIEL_SOURCE_STATE_RUNNING);
+	assert_true(oriel_guest_view_has_cursor(context.view));
+
+	oriel_guest_view_blank(context.view);
+	assert_false(oriel_guest_view_has_cursor(context.view));
+	assert_int_equal(context.driver->releases, 2);
+}
+
 static void set_output_fits_the_picture_into_its_box(void **state) {
 	struct oriel_guest_view *view = context.view;
 	assert_false(view->tree->node.enabled);
@@ -850,6 +893,7 @@ int main(void) {
 		TEST(picture_that_is_refused_is_said_to_be, setup),
 		TEST(picture_that_cannot_be_shown_leaves_the_last_one_that_could, setup),
 		TEST(picture_that_waits_for_its_fence_is_not_called_refused, setup),
+		TEST(cursor_is_there_while_the_guest_and_its_picture_are, setup),
 		TEST(set_output_fits_the_picture_into_its_box, setup),
 		TEST(set_output_tells_the_guest_what_shows_it, setup),
 		TEST(set_output_that_is_scaled_filters_by_its_pixels, setup),
