@@ -1,6 +1,9 @@
 #ifndef ORIEL_TESTS_KMS_H
 #define ORIEL_TESTS_KMS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /*
  * The test VM's screens. Cards and connectors are numbered in the order in which the kernel's
  * drivers come up, so that a test finds its own by driver and never by number.
@@ -27,5 +30,18 @@ void kms_find_connector(const char *card_path, char name[KMS_NAME_SIZE]);
  * card in WLR_DRM_DEVICES where WLR_BACKENDS says drm, else OUTPUT-1 (see fixture.h).
  */
 void kms_get_output_name(char name[KMS_NAME_SIZE]);
+
+/* What a card shows on a cursor plane. */
+struct kms_cursor {
+	int x, y; /* of its upper left corner, on the screen */
+	int width, height;
+	uint32_t *pixels; /* ARGB8888 with alpha multiplied in, width * height, for free() */
+};
+
+/*
+ * Reads the cursor plane that is in use, of which the card has one at most, as the kernel has it:
+ * what was committed last. False if none is in use. Fails the test if it cannot be read.
+ */
+bool kms_read_cursor(const char *card_path, struct kms_cursor *ret_cursor);
 
 #endif
