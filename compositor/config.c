@@ -92,6 +92,7 @@ static void guest_destroy(struct oriel_config_guest *guest) {
 	free(guest->where);
 	free(guest->output);
 	free(guest->edid_blob);
+	free(guest->input);
 	free(guest);
 }
 
@@ -104,6 +105,27 @@ static void binding_destroy(struct oriel_config_binding *binding) {
 	free(binding);
 }
 
+/* At the end of the list. Returns NULL if memory ran out. */
+static struct oriel_config_binding *add_binding(struct wl_list *list, uint32_t modifiers,
+		xkb_keysym_t keysym, enum oriel_action action, const char *argument) {
+	struct oriel_config_binding *binding = calloc(1, sizeof(*binding));
+	if (binding == NULL) {
+		return NULL;
+	}
+	binding->modifiers = modifiers;
+	binding->keysym = keysym;
+	binding->action = action;
+	wl_list_insert(list->prev, &binding->link);
+	if (argument != NULL) {
+		binding->argument = strdup(argument);
+		if (binding->argument == NULL) {
+			binding_destroy(binding);
+			return NULL;
+		}
+	}
+	return binding;
+}
+
 struct oriel_config *oriel_config_create_empty(void) {
 	struct oriel_config *config = calloc(1, sizeof(*config));
 	if (config == NULL) {
@@ -112,6 +134,14 @@ struct oriel_config *oriel_config_create_empty(void) {
 	wl_list_init(&config->outputs);
 	wl_list_init(&config->guests);
 	wl_list_init(&config->bindings);
+	wl_list_init(&config->chords);
+	if (!add_binding(&config->chords, WLR_MODIFIER_CTRL | WLR_MODIFIER_ALT, XKB_KEY_Escape,
+			    ORIEL_ACTION_ESCAPE, NULL) ||
+			!add_binding(&config->chords, WLR_MODIFIER_CTRL | WLR_MODIFIER_ALT,
+					XKB_KEY_g, ORIEL_ACTION_GRAB, NULL)) {
+		oriel_config_destroy(config);
+		return NULL;
+	}
 	return config;
 }
 
@@ -121,6 +151,9 @@ void oriel_config_destroy(struct oriel_config *config) {
 	}
 	struct oriel_config_binding *binding, *binding_tmp;
 	wl_list_for_each_safe(binding, binding_tmp, &config->bindings, link) {
+		binding_destroy(binding);
+	}
+	wl_list_for_each_safe(binding, binding_tmp, &config->chords, link) {
 		binding_destroy(binding);
 	}
 	struct oriel_config_guest *guest, *guest_tmp;
@@ -146,22 +179,7 @@ struct oriel_config_guest *oriel_config_get_guest(struct oriel_config *config, c
 
 struct oriel_config_binding *oriel_config_add_binding(struct oriel_config *config, uint32_t modifiers,
 		xkb_keysym_t keysym, enum oriel_action action, const char *argument) {
-	struct oriel_config_binding *binding = calloc(1, sizeof(*binding));
-	if (binding == NULL) {
-		return NULL;
-	}
-	binding->modifiers = modifiers;
-	binding->keysym = keysym;
-	binding->action = action;
-	wl_list_insert(config->bindings.prev, &binding->link);
-	if (argument != NULL) {
-		binding->argument = strdup(argument);
-		if (binding->argument == NULL) {
-			binding_destroy(binding);
-			return NULL;
-		}
-	}
-	return binding;
+	return add_binding(&config->bindings, modifiers, keysym, action, argument);
 }
 
 struct oriel_config *oriel_config_create(void) {

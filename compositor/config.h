@@ -52,6 +52,7 @@ struct oriel_config_guest {
 	char *output; /* may be NULL: the first output; need not be among oriel_config.outputs */
 	struct oriel_source_options options;
 	uint8_t *edid_blob; /* the one in options, which only borrows it; may be NULL */
+	char *input; /* "uinput": one that oriel_input_sink_driver_exists(); may be NULL: none */
 };
 
 enum oriel_action {
@@ -60,23 +61,26 @@ enum oriel_action {
 	ORIEL_ACTION_EXEC, /* run the argument with /bin/sh -c */
 	ORIEL_ACTION_CLOSE, /* ask the focused window to close */
 	ORIEL_ACTION_VT, /* go to the virtual terminal whose number is the argument */
+	/* Of chords only. */
+	ORIEL_ACTION_ESCAPE, /* take the input back from guests */
+	ORIEL_ACTION_GRAB, /* give a guest all of the input, or stop that */
 };
 
 /*
  * One key with modifiers. A letter's keysym is in lower case, as the key gives it without Shift:
  * "Super+Shift+E" and "Super+Shift+e" are the same binding, with WLR_MODIFIER_SHIFT and XKB_KEY_e.
  * So a pressed key is looked up by the keysym of its level 0 (without Shift) and by all the
- * modifiers that are down, as input/bindings.h says in full. No two bindings of a configuration
- * have the same modifiers and keysym.
+ * modifiers that are down, as input/bindings.h says in full. No two bindings and chords of a
+ * configuration have the same modifiers and keysym.
  */
 struct oriel_config_binding {
-	struct wl_list link; /* oriel_config.bindings */
+	struct wl_list link; /* oriel_config.bindings or .chords */
 	int line; /* in the file; 0: a default */
 
 	uint32_t modifiers; /* enum wlr_keyboard_modifier */
 	xkb_keysym_t keysym;
 	enum oriel_action action;
-	char *argument; /* guest name, shell command, VT number; NULL for QUIT and CLOSE */
+	char *argument; /* guest name, shell command, VT number; NULL for the others */
 };
 
 struct oriel_config {
@@ -85,13 +89,17 @@ struct oriel_config {
 	struct wl_list guests; /* oriel_config_guest.link */
 	struct wl_list bindings; /* oriel_config_binding.link */
 
+	/* ESCAPE and GRAB, whatever the file says: keys that come before the bindings. */
+	struct wl_list chords; /* oriel_config_binding.link */
+
 	/* No file was read: guests that are added get Super+1 to Super+9, in their order. */
 	bool has_default_bindings;
 };
 
 /**
  * Make the configuration of who has no file: no outputs, no guests, and the default bindings
- * (Super+Shift+e quit, Super+q close, Super+Return exec foot).
+ * (Super+Shift+e quit, Super+q close, Super+Return exec foot; Ctrl+Alt+g grab, Ctrl+Alt+Escape
+ * escape).
  *
  * Returns NULL if memory ran out.
  */

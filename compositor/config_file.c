@@ -9,6 +9,7 @@
 #include "config_reader.h"
 #include "config_syntax.h"
 #include "config_value.h"
+#include "guest/input_sink.h"
 
 static struct oriel_config_output *reader_add_output(
 		struct oriel_config_reader *reader, const char *name) {
@@ -155,6 +156,25 @@ static bool reader_read_output(
 	return true;
 }
 
+/* "none" is what there is without the key. */
+static bool reader_read_input(struct oriel_config_reader *reader, struct oriel_config_guest *guest,
+		const char *text) {
+	if (strcmp(text, "none") == 0) {
+		return true;
+	} else if (strcmp(text, "uinput") != 0) {
+		return oriel_config_reader_fail(reader, "expected uinput or none, got \"%s\"", text);
+	} else if (!oriel_input_sink_driver_exists(text)) {
+		return oriel_config_reader_fail(
+				reader, "expected none, got \"%s\", which is not built in", text);
+	} else if (strchr(guest->name, '/') != NULL) {
+		return oriel_config_reader_fail(reader,
+				"expected a guest without \"/\" in its name for \"%s\", got \"%s\"",
+				text, guest->name);
+	}
+	guest->input = strdup(text);
+	return guest->input != NULL || oriel_config_reader_fail_memory(reader);
+}
+
 static bool reader_read_guest_key(struct oriel_config_reader *reader,
 		struct oriel_config_guest *guest, const struct scfg_directive *directive) {
 	if (strcmp(directive->name, "source") == 0) {
@@ -171,9 +191,12 @@ static bool reader_read_guest_key(struct oriel_config_reader *reader,
 				       "edid follow|none|WIDTHxHEIGHT[@HZ]|file PATH") &&
 				oriel_config_edid_read(reader, guest, directive->params,
 						directive->params_len);
+	} else if (strcmp(directive->name, "input") == 0) {
+		return directive_is_plain(reader, directive, 1, 1, "input uinput|none") &&
+				reader_read_input(reader, guest, directive->params[0]);
 	}
-	return oriel_config_reader_fail(
-			reader, "expected source, output or edid, got \"%s\"", directive->name);
+	return oriel_config_reader_fail(reader,
+			"expected source, output, edid or input, got \"%s\"", directive->name);
 }
 
 static bool reader_read_guest(
@@ -340,6 +363,60 @@ static bool reader_read_bind(
 	return true;
 }
 
+static bool reader_read_chord(struct oriel_config_reader *reader,
+		const struct scfg_directive *directive, enum oriel_action action, const char *usage) {
+	uint32_t modifiers = 0;
+	xkb_keysym_t keysym = XKB_KEY_NoSymbol;
+	if (!directive_is_plain(reader, directive, 1, 1, usage) ||
+			!reader_parse_keys(reader, directive->params[0], &modifiers, &keysym)) {
+		return false;
+	}
+	struct oriel_config_binding *chord;
+	wl_list_for_each(chord, &reader->config->chords, link) {
+		if (chord->action == action) {
+			chord->line = reader->line;
+			chord->modifiers = modifiers;
+			chord->keysym = keysym;
+		}
+	}
+	return true;
+}
+
+/* Fails at the line of what comes later in the file; the chord's own if that is a default. */
+static bool reader_check_chord(struct oriel_config_reader *reader,
+		const struct oriel_config_binding *chord, const struct oriel_config_binding *other) {
+	if (chord == other || chord->modifiers != other->modifiers || chord->keysym != other->keysym) {
+		return true;
+	}
+	const char *name = chord->action == ORIEL_ACTION_ESCAPE ? "escape" : "grab";
+	if (chord->line == 0) {
+		reader->line = other->line;
+		return oriel_config_reader_fail(reader,
+				"expected each key once, got the default one of \"%s\"", name);
+	}
+	reader->line = chord->line > other->line ? chord->line : other->line;
+	return oriel_config_reader_fail(reader,
+			"expected each key once, got that of \"%s\" again (first on line %d)", name,
+			chord->line > other->line ? other->line : chord->line);
+}
+
+/* Comes last: a chord may stand after a binding, or anywhere, or be the default. */
+static bool reader_check_chords(struct oriel_config_reader *reader) {
+	const struct oriel_config_binding *chord, *other;
+	wl_list_for_each(chord, &reader->config->chords, link) {
+		wl_list_for_each(other, &reader->config->bindings, link) {
+			if (!reader_check_chord(reader, chord, other)) {
+				return false;
+			}
+		}
+	}
+	const struct oriel_config_binding *escape =
+			wl_container_of(reader->config->chords.next, escape, link);
+	const struct oriel_config_binding *grab = wl_container_of(escape->link.next, grab, link);
+	return escape->line == 0 ? reader_check_chord(reader, escape, grab)
+				 : reader_check_chord(reader, grab, escape);
+}
+
 /* Comes last: a binding may stand before its guest. */
 static bool reader_check_bindings(struct oriel_config_reader *reader) {
 	struct oriel_config_binding *binding;
@@ -366,16 +443,24 @@ static bool reader_read_block(struct oriel_config_reader *reader, const struct s
 			ok = reader_read_guest(reader, directive);
 		} else if (strcmp(directive->name, "bind") == 0) {
 			ok = reader_read_bind(reader, directive);
+		} else if (strcmp(directive->name, "grab") == 0) {
+			ok = directive_is_first(reader, block, directive) &&
+					reader_read_chord(reader, directive, ORIEL_ACTION_GRAB,
+							"grab KEYS");
+		} else if (strcmp(directive->name, "escape") == 0) {
+			ok = directive_is_first(reader, block, directive) &&
+					reader_read_chord(reader, directive, ORIEL_ACTION_ESCAPE,
+							"escape KEYS");
 		} else {
 			ok = oriel_config_reader_fail(reader,
-					"expected output, guest or bind, got \"%s\"",
+					"expected output, guest, bind, grab or escape, got \"%s\"",
 					directive->name);
 		}
 		if (!ok) {
 			return false;
 		}
 	}
-	return reader_check_bindings(reader);
+	return reader_check_bindings(reader) && reader_check_chords(reader);
 }
 
 struct oriel_config *oriel_config_load(const char *path, char **ret_error) {

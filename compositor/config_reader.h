@@ -30,7 +30,7 @@ bool oriel_config_reader_fail(struct oriel_config_reader *reader, const char *fo
 		__attribute__((format(printf, 2, 3)));
 bool oriel_config_reader_fail_memory(struct oriel_config_reader *reader);
 
-/* Without any bindings. Returns NULL if memory ran out. */
+/* Without any bindings, and with the default chords. Returns NULL if memory ran out. */
 struct oriel_config *oriel_config_create_empty(void);
 
 /* Returns NULL if there is none. */

@@ -134,7 +134,8 @@ static bool syntax_fail(struct oriel_config_reader *reader, const char *text, FI
 			return oriel_config_reader_fail(reader,
 					"expected the end of the line before \"}\", got none");
 		}
-		return oriel_config_reader_fail(reader, "expected output, guest or bind, got \"}\"");
+		return oriel_config_reader_fail(
+				reader, "expected output, guest, bind, grab or escape, got \"}\"");
 	default:
 		return oriel_config_reader_fail(reader,
 				"expected a space or the end of the line, got \"%c\"", text[last]);

@@ -19,6 +19,7 @@
 #include <wlr/util/log.h>
 
 #include "config.h"
+#include "guest/input_sink.h"
 #include "guest/source.h"
 #include "input/seat.h"
 #include "launch.h"
@@ -42,12 +43,24 @@ static void server_show_guest(struct oriel_server *server, const char *name) {
 		wlr_log(WLR_ERROR, "guest %s: is not there", name);
 		return;
 	}
-	bool was_shown = view->output != NULL;
+	/* One in front without the input was not asked for: another output's was. */
+	bool has_input = view->input == NULL || server->seat->guest_input.focus == view;
+	bool is_there = server->guests_in_front && view->output != NULL && has_input;
 	oriel_layout_select(&server->layout, view);
-	server_set_guests_in_front(server, !server->guests_in_front || !was_shown);
+	server_set_guests_in_front(server, !is_there);
 	if (server->guests_in_front) {
-		oriel_seat_focus_surface(server->seat, NULL);
+		oriel_seat_focus_guest(server->seat, view);
 	} else {
+		oriel_seat_focus_surface(server->seat, NULL);
+		oriel_xdg_shell_focus_front(server->xdg_shell);
+	}
+}
+
+/* The user wants out of a guest, or of whatever else has the input. */
+static void server_escape(struct oriel_server *server) {
+	if (server->seat->focus == NULL) {
+		server_set_guests_in_front(server, false);
+		oriel_seat_focus_surface(server->seat, NULL);
 		oriel_xdg_shell_focus_front(server->xdg_shell);
 	}
 }
@@ -82,6 +95,11 @@ static void server_handle_action(struct wl_listener *listener, void *data) {
 					(unsigned)strtoul(binding->argument, NULL, 10));
 		}
 		break;
+	case ORIEL_ACTION_ESCAPE:
+		server_escape(server);
+		break;
+	case ORIEL_ACTION_GRAB:
+		break; /* the seat's own */
 	}
 }
 
@@ -150,9 +168,14 @@ static void server_add_guests(struct oriel_server *server) {
 		}
 		struct oriel_guest_view *view = oriel_guest_view_create(server->loop,
 				server->guests_tree, &server->render_sync, source, guest->output);
-		if (view != NULL) {
-			oriel_layout_add(&server->layout, view);
+		if (view == NULL) {
+			continue;
 		}
+		if (guest->input != NULL) {
+			oriel_guest_view_set_input(
+					view, oriel_input_sink_create(guest->input, guest->name));
+		}
+		oriel_layout_add(&server->layout, view);
 	}
 }
 
@@ -213,7 +236,7 @@ static bool server_init(struct oriel_server *server) {
 	wl_signal_add(&server->outputs.events.closed, &server->outputs_closed);
 
 	server->seat = oriel_seat_create(server->display, server->backend, server->output_layout,
-			server->scene, server->session, server->config);
+			server->scene, &server->layout, server->session, server->config);
 	if (server->seat != NULL) {
 		server->action.notify = server_handle_action;
 		wl_signal_add(&server->seat->events.action, &server->action);

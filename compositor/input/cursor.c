@@ -1,6 +1,7 @@
 #include "input/cursor.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 #include <wlr/util/log.h>
 
 #include "input/drag.h"
+#include "input/guest_input.h"
 #include "input/seat.h"
 
 #define CURSOR_SIZE_DEFAULT 24
@@ -37,8 +39,12 @@ static uint32_t now_msec(void) {
 
 /* Image */
 
+static bool cursor_is_seen(const struct oriel_cursor *cursor) {
+	return cursor->awake && !cursor->is_grabbed;
+}
+
 static void cursor_show(struct oriel_cursor *cursor, const char *shape) {
-	if (cursor->awake) {
+	if (cursor_is_seen(cursor)) {
 		wlr_cursor_set_xcursor(cursor->wlr_cursor, cursor->xcursors, shape);
 	} else {
 		wlr_cursor_unset_image(cursor->wlr_cursor);
@@ -54,7 +60,7 @@ static void cursor_wake(struct oriel_cursor *cursor) {
 
 /* Only who has the pointer may say how it looks. */
 static bool cursor_obeys(const struct oriel_cursor *cursor, const struct wlr_seat_client *client) {
-	return client != NULL && cursor->grab == NULL && cursor->awake &&
+	return client != NULL && cursor->grab == NULL && cursor_is_seen(cursor) &&
 			cursor->seat->wlr_seat->pointer_state.focused_client == client;
 }
 
@@ -113,6 +119,16 @@ static struct wlr_surface *cursor_find_surface(
 	return scene_surface->surface;
 }
 
+/* The guest whose display, and no window, is under the pointer; NULL: none that takes input. */
+static struct oriel_guest_view *cursor_find_guest(const struct oriel_cursor *cursor) {
+	/* What is dragged belongs to the windows. */
+	if (cursor->grab != NULL || wlr_seat_pointer_has_grab(cursor->seat->wlr_seat)) {
+		return NULL;
+	}
+	return oriel_guest_input_find(
+			&cursor->seat->guest_input, cursor->wlr_cursor->x, cursor->wlr_cursor->y);
+}
+
 static bool cursor_is_held(const struct oriel_cursor *cursor) {
 	const struct wlr_seat_pointer_state *state = &cursor->seat->wlr_seat->pointer_state;
 	return state->button_count > 0 && state->focused_surface != NULL &&
@@ -138,6 +154,12 @@ static void cursor_process_motion(struct oriel_cursor *cursor, uint32_t time_mse
 		return;
 	}
 
+	struct oriel_guest_view *guest = cursor_find_guest(cursor);
+	oriel_guest_input_point(&cursor->seat->guest_input, guest, lx, ly);
+	if (oriel_guest_input_holds_pointer(&cursor->seat->guest_input)) {
+		return;
+	}
+
 	double sx, sy;
 	struct wlr_surface *surface = cursor_find_surface(cursor, &sx, &sy);
 	if (surface == NULL) {
@@ -148,12 +170,17 @@ static void cursor_process_motion(struct oriel_cursor *cursor, uint32_t time_mse
 	wlr_seat_pointer_notify_motion(wlr_seat, time_msec, sx, sy);
 }
 
+static void cursor_end_frame(struct oriel_cursor *cursor) {
+	wlr_seat_pointer_notify_frame(cursor->seat->wlr_seat);
+	oriel_guest_input_frame(&cursor->seat->guest_input);
+}
+
 static void handle_update(void *data) {
 	struct oriel_cursor *cursor = data;
 	cursor->update = NULL;
-	if (cursor->awake && cursor->grab == NULL) {
+	if (cursor_is_seen(cursor) && cursor->grab == NULL) {
 		cursor_process_motion(cursor, now_msec());
-		wlr_seat_pointer_notify_frame(cursor->seat->wlr_seat);
+		cursor_end_frame(cursor);
 	}
 }
 
@@ -177,22 +204,60 @@ static void handle_motion(struct wl_listener *listener, void *data) {
 	struct oriel_cursor *cursor = wl_container_of(listener, cursor, motion);
 	const struct wlr_pointer_motion_event *event = data;
 	cursor_wake(cursor);
+	/* Not accelerated: the guest does that. */
+	if (oriel_guest_input_motion(
+			    &cursor->seat->guest_input, event->unaccel_dx, event->unaccel_dy)) {
+		return;
+	}
 	wlr_cursor_move(cursor->wlr_cursor, &event->pointer->base, event->delta_x, event->delta_y);
 	cursor_process_motion(cursor, event->time_msec);
+}
+
+/* A guest that has grabbed the input wants distances: those from the last place. */
+static void cursor_process_grabbed_place(struct oriel_cursor *cursor,
+		const struct wlr_pointer_motion_absolute_event *event) {
+	double lx, ly;
+	wlr_cursor_absolute_to_layout_coords(
+			cursor->wlr_cursor, &event->pointer->base, event->x, event->y, &lx, &ly);
+	if (!isnan(cursor->grabbed_lx)) {
+		oriel_guest_input_motion(&cursor->seat->guest_input, lx - cursor->grabbed_lx,
+				ly - cursor->grabbed_ly);
+	}
+	cursor->grabbed_lx = lx;
+	cursor->grabbed_ly = ly;
 }
 
 static void handle_motion_absolute(struct wl_listener *listener, void *data) {
 	struct oriel_cursor *cursor = wl_container_of(listener, cursor, motion_absolute);
 	const struct wlr_pointer_motion_absolute_event *event = data;
 	cursor_wake(cursor);
+	if (cursor->is_grabbed) {
+		cursor_process_grabbed_place(cursor, event);
+		return;
+	}
 	wlr_cursor_warp_absolute(cursor->wlr_cursor, &event->pointer->base, event->x, event->y);
 	cursor_process_motion(cursor, event->time_msec);
+}
+
+/* Makes who is under the pointer the one that hears of the press. */
+static void cursor_process_press(struct oriel_cursor *cursor, uint32_t time_msec) {
+	double sx, sy;
+	struct wlr_surface *surface = cursor_find_surface(cursor, &sx, &sy);
+	/* May raise or close windows: then the press goes to what is there now. */
+	wl_signal_emit_mutable(&cursor->seat->events.press, surface);
+	struct oriel_guest_view *guest = cursor_find_guest(cursor);
+	if (guest != NULL) {
+		oriel_seat_focus_guest(cursor->seat, guest);
+	}
+	cursor_process_motion(cursor, time_msec);
 }
 
 static void handle_button(struct wl_listener *listener, void *data) {
 	struct oriel_cursor *cursor = wl_container_of(listener, cursor, button);
 	const struct wlr_pointer_button_event *event = data;
 	const struct wlr_seat_pointer_state *state = &cursor->seat->wlr_seat->pointer_state;
+	struct oriel_guest_input *guest_input = &cursor->seat->guest_input;
+	bool is_pressed = event->state == WL_POINTER_BUTTON_STATE_PRESSED;
 	cursor_wake(cursor);
 
 	if (cursor->grab != NULL) {
@@ -202,12 +267,15 @@ static void handle_button(struct wl_listener *listener, void *data) {
 		return;
 	}
 
-	if (event->state == WL_POINTER_BUTTON_STATE_PRESSED && !cursor_is_held(cursor)) {
-		double sx, sy;
-		struct wlr_surface *surface = cursor_find_surface(cursor, &sx, &sy);
-		/* May raise or close windows: then the press goes to what is there now. */
-		wl_signal_emit_mutable(&cursor->seat->events.press, surface);
-		cursor_process_motion(cursor, event->time_msec);
+	bool is_held = cursor_is_held(cursor);
+	if (is_pressed && !is_held && !oriel_guest_input_holds_pointer(guest_input)) {
+		cursor_process_press(cursor, event->time_msec);
+	}
+	if (!is_held &&
+			oriel_guest_input_button(guest_input, cursor_find_guest(cursor),
+					event->button, is_pressed)) {
+		oriel_cursor_update(cursor); /* a window may be there, and hear of the pointer again */
+		return;
 	}
 	wlr_seat_pointer_notify_button(
 			cursor->seat->wlr_seat, event->time_msec, event->button, event->state);
@@ -227,6 +295,11 @@ static void handle_axis(struct wl_listener *listener, void *data) {
 	if (cursor->grab != NULL) {
 		return;
 	}
+	if (!cursor_is_held(cursor) &&
+			oriel_guest_input_axis(&cursor->seat->guest_input,
+					cursor_find_guest(cursor), event)) {
+		return;
+	}
 	/*
 	 * wlroots asserts that all of a frame's axis events have one source, but passes on what a
 	 * virtual pointer sends, and a frame that ends while nobody has the pointer does not count.
@@ -241,7 +314,29 @@ static void handle_axis(struct wl_listener *listener, void *data) {
 
 static void handle_frame(struct wl_listener *listener, void *data) {
 	struct oriel_cursor *cursor = wl_container_of(listener, cursor, frame);
-	wlr_seat_pointer_notify_frame(cursor->seat->wlr_seat);
+	cursor_end_frame(cursor);
+}
+
+/*
+ * A grab by a guest takes the pointer from everybody else: from a window that is moved, a menu, a
+ * drag, and the client that has it.
+ */
+static void handle_guest_change(struct wl_listener *listener, void *data) {
+	struct oriel_cursor *cursor = wl_container_of(listener, cursor, guest_change);
+	struct wlr_seat *wlr_seat = cursor->seat->wlr_seat;
+	if (cursor->is_grabbed == cursor->seat->guest_input.is_grabbed) {
+		oriel_cursor_update(cursor); /* the guest under the pointer may have the focus now */
+		return;
+	}
+	cursor->is_grabbed = cursor->seat->guest_input.is_grabbed;
+	if (cursor->is_grabbed) {
+		cursor->grabbed_lx = cursor->grabbed_ly = NAN;
+		oriel_cursor_end_grab(cursor, cursor->grab);
+		wlr_seat_pointer_end_grab(wlr_seat);
+		wlr_seat_pointer_notify_clear_focus(wlr_seat);
+	}
+	cursor_show(cursor, "default");
+	oriel_cursor_update(cursor);
 }
 
 /* Devices */
@@ -391,6 +486,9 @@ static void cursor_listen(struct oriel_cursor *cursor, struct wlr_cursor_shape_m
 	wl_signal_add(&wlr_seat->events.request_set_cursor, &cursor->request_set_cursor);
 	cursor->request_set_shape.notify = handle_request_set_shape;
 	wl_signal_add(&shapes->events.request_set_shape, &cursor->request_set_shape);
+
+	cursor->guest_change.notify = handle_guest_change;
+	wl_signal_add(&cursor->seat->guest_input.events.change, &cursor->guest_change);
 }
 
 struct oriel_cursor *oriel_cursor_create(struct oriel_seat *seat, struct wl_display *display,
@@ -448,6 +546,7 @@ void oriel_cursor_destroy(struct oriel_cursor *cursor) {
 	wl_list_remove(&cursor->pointer_grab_end.link);
 	wl_list_remove(&cursor->request_set_cursor.link);
 	wl_list_remove(&cursor->request_set_shape.link);
+	wl_list_remove(&cursor->guest_change.link);
 
 	wlr_cursor_destroy(cursor->wlr_cursor);
 	wlr_xcursor_manager_destroy(cursor->xcursors);

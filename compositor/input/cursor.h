@@ -27,12 +27,13 @@ struct oriel_pointer_grab {
 
 /*
  * The pointer: all pointing devices as one, the image, and which client hears of it. There are
- * three ways an event can go, the first that applies:
+ * some ways an event can go, the first that applies:
  *
- * 1. a grab of ours (a window is moved or resized) takes it;
- * 2. while a button is down, the client that got the press keeps the pointer, wherever it is:
+ * 1. a guest that has grabbed the input takes it: the pointer is hidden then, and stands still;
+ * 2. a grab of ours (a window is moved or resized) takes it;
+ * 3. while a button is down, the client that got the press keeps the pointer, wherever it is:
  *    Wayland's implicit grab. wlroots' own grabs (popups, drags) choose for themselves;
- * 3. the surface under the pointer gets it.
+ * 4. the surface under the pointer gets it, or the guest, if it is the one that has the focus.
  */
 struct oriel_cursor {
 	struct oriel_seat *seat;
@@ -50,6 +51,9 @@ struct oriel_cursor {
 
 	struct oriel_pointer_grab *grab; /* NULL: none is started */
 	double held_lx, held_ly; /* origin of the surface that was pressed on */
+	bool is_grabbed; /* by a guest */
+	/* Where a device that knows places was last during that grab; NAN: nowhere yet */
+	double grabbed_lx, grabbed_ly;
 	struct wl_event_source *update; /* NULL: no update is under way */
 
 	struct wl_listener motion;
@@ -62,6 +66,7 @@ struct oriel_cursor {
 	struct wl_listener pointer_grab_end;
 	struct wl_listener request_set_cursor;
 	struct wl_listener request_set_shape;
+	struct wl_listener guest_change;
 };
 
 /**

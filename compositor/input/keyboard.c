@@ -30,6 +30,39 @@ static bool keyboard_forget_eaten(struct oriel_keyboard *keyboard, uint32_t keyc
 	return false;
 }
 
+/*
+ * What a pressed key means to oriel, or NULL. "grab" is for guests only: elsewhere it is a key like
+ * others.
+ */
+static const struct oriel_config_binding *seat_find_binding(
+		const struct oriel_seat *seat, struct xkb_state *state, xkb_keycode_t keycode) {
+	const struct oriel_guest_input *guest_input = &seat->guest_input;
+	const struct oriel_config_binding *chord =
+			oriel_bindings_find_key(&seat->config->chords, state, keycode);
+	if (chord != NULL && (chord->action == ORIEL_ACTION_ESCAPE || guest_input->focus != NULL)) {
+		return chord;
+	}
+	if (guest_input->is_grabbed) {
+		return NULL;
+	}
+	return oriel_bindings_find_key(&seat->config->bindings, state, keycode);
+}
+
+static void seat_act(struct oriel_seat *seat, const struct oriel_config_binding *binding) {
+	struct oriel_guest_input *guest_input = &seat->guest_input;
+	switch (binding->action) {
+	case ORIEL_ACTION_GRAB:
+		oriel_guest_input_set_grabbed(guest_input, !guest_input->is_grabbed);
+		return;
+	case ORIEL_ACTION_ESCAPE:
+		oriel_guest_input_set_grabbed(guest_input, false);
+		break;
+	default:
+		break;
+	}
+	wl_signal_emit_mutable(&seat->events.action, (void *)binding);
+}
+
 /* True if the compositor took the press. */
 static bool keyboard_eat(struct oriel_keyboard *keyboard, uint32_t keycode) {
 	struct oriel_seat *seat = keyboard->seat;
@@ -46,7 +79,7 @@ static bool keyboard_eat(struct oriel_keyboard *keyboard, uint32_t keycode) {
 	unsigned vt = seat->session != NULL ? oriel_bindings_find_vt(state, xkb_keycode) : 0;
 	const struct oriel_config_binding *binding = NULL;
 	if (vt == 0) {
-		binding = oriel_bindings_find_key(&seat->config->bindings, state, xkb_keycode);
+		binding = seat_find_binding(seat, state, xkb_keycode);
 		if (binding == NULL) {
 			return false;
 		}
@@ -55,7 +88,7 @@ static bool keyboard_eat(struct oriel_keyboard *keyboard, uint32_t keycode) {
 	/* Before the action: it may move the focus, and the new client must not see the key. */
 	keyboard->eaten[keyboard->eaten_count++] = keycode;
 	if (binding != NULL) {
-		wl_signal_emit_mutable(&seat->events.action, (void *)binding);
+		seat_act(seat, binding);
 	} else if (!wlr_session_change_vt(seat->session, vt)) {
 		wlr_log(WLR_ERROR, "cannot switch to VT %u", vt);
 	}
@@ -65,16 +98,19 @@ static bool keyboard_eat(struct oriel_keyboard *keyboard, uint32_t keycode) {
 static void handle_key(struct wl_listener *listener, void *data) {
 	struct oriel_keyboard *keyboard = wl_container_of(listener, keyboard, key);
 	const struct wlr_keyboard_key_event *event = data;
+	struct oriel_guest_input *guest_input = &keyboard->seat->guest_input;
 	struct wlr_seat *wlr_seat = keyboard->seat->wlr_seat;
 
 	switch (event->state) {
 	case WL_KEYBOARD_KEY_STATE_PRESSED:
-		if (keyboard_eat(keyboard, event->keycode)) {
+		if (keyboard_eat(keyboard, event->keycode) ||
+				oriel_guest_input_key(guest_input, event->keycode, true)) {
 			return;
 		}
 		break;
 	case WL_KEYBOARD_KEY_STATE_RELEASED:
-		if (keyboard_forget_eaten(keyboard, event->keycode)) {
+		if (keyboard_forget_eaten(keyboard, event->keycode) ||
+				oriel_guest_input_key(guest_input, event->keycode, false)) {
 			return;
 		}
 		break;

@@ -10,14 +10,16 @@ struct oriel_seat;
 
 /*
  * One keyboard of the seat: all physical keyboards as one (a wlr_keyboard_group), or one virtual
- * keyboard. Its keys go to the bindings first, and to the focused client if no binding took them.
+ * keyboard. A key goes to the first that takes it: the VT switch, "escape" and "grab" of oriel(5), the
+ * bindings unless a guest has grabbed the input, the focused guest, the
+ * focused client.
  */
 struct oriel_keyboard {
 	struct wl_list link; /* oriel_seat.keyboards */
 	struct oriel_seat *seat;
 	struct wlr_keyboard *wlr_keyboard;
 
-	/* Keys that are down and that a binding took: the client sees neither press nor release. */
+	/* Keys that are down and that oriel took: who has the focus sees neither press nor release. */
 	uint32_t eaten[WLR_KEYBOARD_KEYS_CAP]; /* evdev keycodes */
 	size_t eaten_count;
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <wlr/backend.h>
+#include <wlr/config.h>
 #include <wlr/types/wlr_compositor.h>
 #include <wlr/types/wlr_data_device.h>
 #include <wlr/types/wlr_input_device.h>
@@ -11,10 +12,14 @@
 #include <wlr/types/wlr_primary_selection.h>
 #include <wlr/types/wlr_primary_selection_v1.h>
 #include <wlr/types/wlr_seat.h>
+#include <wlr/types/wlr_touch.h>
 #include <wlr/types/wlr_virtual_keyboard_v1.h>
 #include <wlr/types/wlr_virtual_pointer_v1.h>
 #include <wlr/util/log.h>
 #include <xkbcommon/xkbcommon.h>
+#if WLR_HAS_LIBINPUT_BACKEND
+#include <wlr/backend/libinput.h>
+#endif
 
 #include "config.h"
 #include "input/cursor.h"
@@ -32,9 +37,25 @@ static void seat_add_keyboard(struct oriel_seat *seat, struct wlr_keyboard *wlr_
 	}
 }
 
+/* What we write into the devices of a guest must not come back as the user's. */
+static bool seat_made_device(const struct oriel_seat *seat, struct wlr_input_device *device) {
+#if WLR_HAS_LIBINPUT_BACKEND
+	return wlr_input_device_is_libinput(device) &&
+			oriel_guest_input_owns_node(&seat->guest_input,
+					libinput_device_get_sysname(
+							wlr_libinput_get_device_handle(device)));
+#else
+	return false;
+#endif
+}
+
 static void handle_new_input(struct wl_listener *listener, void *data) {
 	struct oriel_seat *seat = wl_container_of(listener, seat, new_input);
 	struct wlr_input_device *device = data;
+	if (seat_made_device(seat, device)) {
+		wlr_log(WLR_DEBUG, "input device %s is a guest's", device->name);
+		return;
+	}
 	switch (device->type) {
 	case WLR_INPUT_DEVICE_KEYBOARD:
 		seat_add_keyboard(seat, wlr_keyboard_from_input_device(device));
@@ -42,6 +63,9 @@ static void handle_new_input(struct wl_listener *listener, void *data) {
 	case WLR_INPUT_DEVICE_POINTER:
 		oriel_cursor_add_pointer(seat->cursor, wlr_pointer_from_input_device(device),
 				wlr_pointer_from_input_device(device)->output_name);
+		break;
+	case WLR_INPUT_DEVICE_TOUCH:
+		oriel_touch_add_screen(&seat->touch, wlr_touch_from_input_device(device));
 		break;
 	default:
 		wlr_log(WLR_DEBUG, "input device %s is of no kind that is used", device->name);
@@ -109,17 +133,7 @@ static void seat_send_focus(struct oriel_seat *seat) {
 			wlr_keyboard != NULL ? &wlr_keyboard->modifiers : NULL);
 }
 
-static void handle_focus_destroy(struct wl_listener *listener, void *data) {
-	struct oriel_seat *seat = wl_container_of(listener, seat, focus_destroy);
-	oriel_seat_focus_surface(seat, NULL);
-}
-
-static void handle_keyboard_grab_end(struct wl_listener *listener, void *data) {
-	struct oriel_seat *seat = wl_container_of(listener, seat, keyboard_grab_end);
-	seat_send_focus(seat);
-}
-
-void oriel_seat_focus_surface(struct oriel_seat *seat, struct wlr_surface *surface) {
+static void seat_set_focus(struct oriel_seat *seat, struct wlr_surface *surface) {
 	if (seat->focus == surface) {
 		return;
 	}
@@ -131,6 +145,28 @@ void oriel_seat_focus_surface(struct oriel_seat *seat, struct wlr_surface *surfa
 	}
 	seat_send_focus(seat);
 	wl_signal_emit_mutable(&seat->events.focus, surface);
+}
+
+static void handle_focus_destroy(struct wl_listener *listener, void *data) {
+	struct oriel_seat *seat = wl_container_of(listener, seat, focus_destroy);
+	seat_set_focus(seat, NULL);
+}
+
+static void handle_keyboard_grab_end(struct wl_listener *listener, void *data) {
+	struct oriel_seat *seat = wl_container_of(listener, seat, keyboard_grab_end);
+	seat_send_focus(seat);
+}
+
+void oriel_seat_focus_surface(struct oriel_seat *seat, struct wlr_surface *surface) {
+	if (!seat->guest_input.is_grabbed) {
+		oriel_guest_input_set_focus(&seat->guest_input, NULL);
+		seat_set_focus(seat, surface);
+	}
+}
+
+void oriel_seat_focus_guest(struct oriel_seat *seat, struct oriel_guest_view *view) {
+	seat_set_focus(seat, NULL);
+	oriel_guest_input_set_focus(&seat->guest_input, view);
 }
 
 struct wlr_seat *oriel_seat_get_wlr_seat(struct oriel_seat *seat) {
@@ -214,7 +250,8 @@ static bool seat_create_globals(struct oriel_seat *seat, struct wl_display *disp
 
 struct oriel_seat *oriel_seat_create(struct wl_display *display, struct wlr_backend *backend,
 		struct wlr_output_layout *layout, struct wlr_scene *scene,
-		struct wlr_session *session, const struct oriel_config *config) {
+		const struct oriel_layout *guests, struct wlr_session *session,
+		const struct oriel_config *config) {
 	struct oriel_seat *seat = calloc(1, sizeof(*seat));
 	if (seat == NULL) {
 		wlr_log_errno(WLR_ERROR, "cannot create the seat");
@@ -223,6 +260,8 @@ struct oriel_seat *oriel_seat_create(struct wl_display *display, struct wlr_back
 	seat->session = session;
 	seat->config = config;
 	seat_init_listeners(seat);
+	oriel_guest_input_init(&seat->guest_input, guests, scene);
+	oriel_touch_init(&seat->touch, seat, layout);
 
 	if (!seat_create_parts(seat, display, layout, scene) || !seat_create_globals(seat, display)) {
 		wlr_log(WLR_ERROR, "cannot create the seat");
@@ -248,6 +287,8 @@ void oriel_seat_destroy(struct oriel_seat *seat) {
 	assert(wl_list_empty(&seat->events.press.listener_list));
 	assert(wl_list_empty(&seat->events.focus.listener_list));
 
+	oriel_touch_finish(&seat->touch);
+	oriel_guest_input_finish(&seat->guest_input);
 	wl_list_remove(&seat->focus_destroy.link);
 	wl_list_remove(&seat->new_input.link);
 	wl_list_remove(&seat->new_virtual_keyboard.link);

@@ -1,5 +1,7 @@
 #include "view/guest_view.h"
 
+#include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wlr/types/wlr_output.h>
@@ -9,6 +11,7 @@
 #include "bridge/latch.h"
 #include "guest/buffer.h"
 #include "guest/frame.h"
+#include "guest/input_sink.h"
 #include "guest/source.h"
 #include "view/fit.h"
 #include "view/state_text.h"
@@ -142,6 +145,7 @@ static void guest_view_handle_state(void *data, enum oriel_source_state state) {
 	if (state != ORIEL_SOURCE_STATE_RUNNING) {
 		guest_view_update_text(view);
 	}
+	wl_signal_emit_mutable(&view->events.state, &state);
 }
 
 static const struct oriel_source_consumer guest_view_consumer = {
@@ -178,6 +182,8 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 	}
 	wl_list_init(&view->link);
 	wl_list_init(&view->primary_frame.link);
+	wl_signal_init(&view->events.state);
+	wl_signal_init(&view->events.destroy);
 	view->source = take_source;
 	view->sync = sync;
 
@@ -219,6 +225,10 @@ void oriel_guest_view_destroy(struct oriel_guest_view *view) {
 	if (view == NULL) {
 		return;
 	}
+	wl_signal_emit_mutable(&view->events.destroy, NULL);
+	assert(wl_list_empty(&view->events.state.listener_list));
+	assert(wl_list_empty(&view->events.destroy.listener_list));
+	oriel_input_sink_destroy(view->input);
 	wl_list_remove(&view->link);
 	wl_list_remove(&view->primary_frame.link);
 	oriel_source_set_consumer(view->source, NULL, NULL);
@@ -257,6 +267,32 @@ static void guest_view_update_monitor(struct oriel_guest_view *view) {
 		.name = output->name,
 	};
 	oriel_source_set_monitor(view->source, &monitor);
+}
+
+void oriel_guest_view_set_input(struct oriel_guest_view *view, struct oriel_input_sink *take_input) {
+	assert(view->input == NULL);
+	view->input = take_input;
+}
+
+bool oriel_guest_view_has_node(
+		const struct oriel_guest_view *view, const struct wlr_scene_node *node) {
+	while (node != NULL && node != &view->tree->node) {
+		node = node->parent != NULL ? &node->parent->node : NULL;
+	}
+	return node != NULL;
+}
+
+bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, double ly,
+		double *ret_x, double *ret_y) {
+	if (view->output == NULL || view->primary.frame == NULL) {
+		return false;
+	}
+	const struct wlr_scene_buffer *picture = view->primary.scene_buffer;
+	double x = (lx - view->box.x - picture->node.x) / picture->dst_width;
+	double y = (ly - view->box.y - picture->node.y) / picture->dst_height;
+	*ret_x = fmin(fmax(x, 0), 1);
+	*ret_y = fmin(fmax(y, 0), 1);
+	return true;
 }
 
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,

@@ -11,10 +11,12 @@
 #include "view/guest_cursor.h"
 #include "view/guest_plane.h"
 
+struct oriel_input_sink;
 struct oriel_render_sync;
 struct oriel_source;
 struct oriel_state_text;
 struct wlr_output;
+struct wlr_scene_node;
 struct wlr_scene_rect;
 struct wlr_scene_tree;
 
@@ -32,6 +34,7 @@ struct oriel_guest_view {
 	const struct oriel_render_sync *sync;
 	struct oriel_stats stats;
 	char *output_name; /* may be NULL: any output */
+	struct oriel_input_sink *input; /* may be NULL: the guest takes none */
 
 	struct wlr_scene_tree *tree;
 	struct wlr_scene_rect *background;
@@ -43,6 +46,13 @@ struct oriel_guest_view {
 	bool gone; /* the guest has gone off, or was lost, and does not run again */
 	bool is_settled; /* there was time enough for a frame to come, so that a text is shown */
 	struct wl_event_source *timer; /* until the last frame is given up, or a text is shown */
+
+	struct {
+		/* const enum oriel_source_state *: the source's state changed */
+		struct wl_signal state;
+		/* NULL: the view is about to be destroyed, and its input with it */
+		struct wl_signal destroy;
+	} events;
 
 	struct wl_listener primary_frame;
 };
@@ -59,6 +69,20 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 void oriel_guest_view_destroy(struct oriel_guest_view *view);
 
 const char *oriel_guest_view_get_name(const struct oriel_guest_view *view);
+
+/* Lets the guest take input from here on. Once for each view at most. */
+void oriel_guest_view_set_input(struct oriel_guest_view *view, struct oriel_input_sink *take_input);
+
+/* Is this scene node a part of the view? */
+bool oriel_guest_view_has_node(
+		const struct oriel_guest_view *view, const struct wlr_scene_node *node);
+
+/*
+ * Which place of the guest's picture, each way from 0 to 1, is at a point of the layout? A point
+ * beside the picture is taken for the nearest one in it. False if no picture is shown.
+ */
+bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, double ly,
+		double *ret_x, double *ret_y);
 
 /* Shows the view on output, which has that box in layout coordinates; NULL hides it. */
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,

@@ -90,6 +90,17 @@ struct oriel_guest_view *oriel_layout_get_view_at(
 	return NULL;
 }
 
+struct oriel_guest_view *oriel_layout_find_by_node(
+		const struct oriel_layout *layout, const struct wlr_scene_node *node) {
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		if (oriel_guest_view_has_node(view, node)) {
+			return view;
+		}
+	}
+	return NULL;
+}
+
 void oriel_layout_blank(struct oriel_layout *layout) {
 	struct oriel_guest_view *view;
 	wl_list_for_each(view, &layout->views, link) {

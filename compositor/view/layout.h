@@ -7,6 +7,7 @@
 struct oriel_guest_view;
 struct wlr_output;
 struct wlr_output_layout;
+struct wlr_scene_node;
 
 /*
  * Which guest is shown where. A guest belongs to the output that it names, or, if it names none,
@@ -37,6 +38,10 @@ void oriel_layout_arrange(struct oriel_layout *layout);
 /* The view shown on output, or NULL. */
 struct oriel_guest_view *oriel_layout_get_view_at(
 		const struct oriel_layout *layout, const struct wlr_output *output);
+
+/* The view that a scene node is a part of, or NULL. */
+struct oriel_guest_view *oriel_layout_find_by_node(
+		const struct oriel_layout *layout, const struct wlr_scene_node *node);
 
 /* Blanks every view. */
 void oriel_layout_blank(struct oriel_layout *layout);

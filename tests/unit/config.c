@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "config_value.h"
+#include "guest/input_sink.h"
 #include "guest/source.h"
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -34,6 +35,13 @@
 bool oriel_source_driver_exists(const char *name) {
 	return strcmp(name, "vfio") == 0 || strcmp(name, "synthetic") == 0 ||
 			strcmp(name, "other") == 0;
+}
+
+/* Likewise. */
+static bool uinput_is_missing;
+
+bool oriel_input_sink_driver_exists(const char *driver) {
+	return strcmp(driver, "uinput") == 0 && !uinput_is_missing;
 }
 
 /*
@@ -258,11 +266,11 @@ static const struct load_case load_cases[] = {
 	{ "load_unclosed_block_on_one_line_names_it", "output A {",
 			":1: expected \"}\", got the end of the file" },
 	{ "load_stray_brace_names_its_line", "output A {\n}\n}\n",
-			":3: expected output, guest or bind, got \"}\"" },
+			":3: expected output, guest, bind, grab or escape, got \"}\"" },
 	{ "load_stray_brace_first_names_its_line", "}",
-			":1: expected output, guest or bind, got \"}\"" },
+			":1: expected output, guest, bind, grab or escape, got \"}\"" },
 	{ "load_brace_twice_names_its_line", "output A {\n} }\n",
-			":2: expected output, guest or bind, got \"}\"" },
+			":2: expected output, guest, bind, grab or escape, got \"}\"" },
 	{ "load_brace_after_key_names_its_line", "output A {\n\tmode 1x1 }\n",
 			":2: expected the end of the line before \"}\", got none" },
 	{ "load_brace_in_word_names_its_line", "output A {\n\tmode 1x1}\n",
@@ -276,17 +284,18 @@ static const struct load_case load_cases[] = {
 
 	/* directives */
 	{ "load_unknown_directive_is_refused", "\n\nscreen A\n",
-			":3: expected output, guest or bind, got \"screen\"" },
+			":3: expected output, guest, bind, grab or escape, got \"screen\"" },
 	{ "load_empty_directive_is_refused", "\"\"\n",
-			":1: expected output, guest or bind, got \"\"" },
+			":1: expected output, guest, bind, grab or escape, got \"\"" },
 	{ "load_directive_in_other_case_is_refused", "Output A\n",
-			":1: expected output, guest or bind, got \"Output\"" },
+			":1: expected output, guest, bind, grab or escape, got \"Output\"" },
 	{ "load_control_characters_are_escaped", "\"a\tb\x7f\"\n",
-			":1: expected output, guest or bind, got \"a\\x09b\\x7f\"" },
+			":1: expected output, guest, bind, grab or escape, got \"a\\x09b\\x7f\"" },
 	{ "load_crlf_names_its_line", "# a\noutput A {\r\n\tmode 1x1\r\n}\r\n",
 			":2: expected a newline at the end of the line, got a carriage return and a "
 			"newline" },
-	{ "load_first_mistake_wins", "foo\nbar\n", ":1: expected output, guest or bind, got \"foo\"" },
+	{ "load_first_mistake_wins", "foo\nbar\n",
+			":1: expected output, guest, bind, grab or escape, got \"foo\"" },
 
 	/* outputs */
 	{ "load_output_without_name_is_refused", "output\n",
@@ -345,7 +354,7 @@ static const struct load_case load_cases[] = {
 	{ "load_guest_without_source_is_refused", "\nguest a {\n\toutput A\n}\n",
 			":2: expected a source in guest \"a\", got none" },
 	{ "load_unknown_guest_key_is_refused", "guest a {\n\tdriver vfio\n}\n",
-			":2: expected source, output or edid, got \"driver\"" },
+			":2: expected source, output, edid or input, got \"driver\"" },
 	{ "load_source_without_driver_is_refused", "guest a {\n\tsource\n}\n",
 			":2: expected \"source DRIVER [WHERE]\", got 0 arguments" },
 	{ "load_source_with_three_arguments_is_refused", "guest a {\n\tsource vfio / b\n}\n",
@@ -417,6 +426,21 @@ static const struct load_case load_cases[] = {
 	{ "load_guest_output_twice_is_refused",
 			"guest a {\n\tsource synthetic\n\toutput A\n\toutput B\n}\n",
 			":4: expected one \"output\", got another (first on line 3)" },
+	{ "load_input_without_kind_is_refused", "guest a {\n\tinput\n}\n",
+			":2: expected \"input uinput|none\", got 0 arguments" },
+	{ "load_input_with_two_kinds_is_refused", "guest a {\n\tinput uinput none\n}\n",
+			":2: expected \"input uinput|none\", got 2 arguments" },
+	{ "load_input_with_block_is_refused", "guest a {\n\tinput none {\n\t\tx\n\t}\n}\n",
+			":2: expected \"input uinput|none\", got a block in braces after it" },
+	{ "load_unknown_input_is_refused", "guest a {\n\tinput ps2\n}\n",
+			":2: expected uinput or none, got \"ps2\"" },
+	{ "load_input_in_other_case_is_refused", "guest a {\n\tinput Uinput\n}\n",
+			":2: expected uinput or none, got \"Uinput\"" },
+	{ "load_input_twice_is_refused",
+			"guest a {\n\tsource synthetic\n\tinput none\n\tinput uinput\n}\n",
+			":4: expected one \"input\", got another (first on line 3)" },
+	{ "load_input_of_guest_with_slash_is_refused", "guest a/b {\n\tinput uinput\n}\n",
+			":2: expected a guest without \"/\" in its name for \"uinput\", got \"a/b\"" },
 
 	/* bindings */
 	{ "load_bind_without_arguments_is_refused", "bind\n",
@@ -451,6 +475,46 @@ static const struct load_case load_cases[] = {
 			":1: expected \"bind KEYS guest NAME\", got 2 arguments" },
 	{ "load_bind_guest_with_two_names_is_refused", "bind a guest b c\n",
 			":1: expected \"bind KEYS guest NAME\", got 4 arguments" },
+	{ "load_grab_without_keys_is_refused", "grab\n",
+			":1: expected \"grab KEYS\", got 0 arguments" },
+	{ "load_grab_with_two_keys_is_refused", "grab a b\n",
+			":1: expected \"grab KEYS\", got 2 arguments" },
+	{ "load_grab_with_block_is_refused", "grab a {\n\tb\n}\n",
+			":1: expected \"grab KEYS\", got a block in braces after it" },
+	{ "load_grab_of_unknown_key_is_refused", "grab Super+Quux\n",
+			":1: expected the name of a key, got \"Quux\"" },
+	{ "load_grab_twice_is_refused", "grab a\n\ngrab b\n",
+			":3: expected one \"grab\", got another (first on line 1)" },
+	{ "load_escape_without_keys_is_refused", "escape\n",
+			":1: expected \"escape KEYS\", got 0 arguments" },
+	{ "load_escape_with_two_keys_is_refused", "escape a b\n",
+			":1: expected \"escape KEYS\", got 2 arguments" },
+	{ "load_escape_with_block_is_refused", "escape a {\n\tb\n}\n",
+			":1: expected \"escape KEYS\", got a block in braces after it" },
+	{ "load_escape_of_unknown_modifier_is_refused", "escape Hyper+a\n",
+			":1: expected " MODIFIER_RULE ", got \"Hyper\"" },
+	{ "load_escape_twice_is_refused", "escape a\nescape b\n",
+			":2: expected one \"escape\", got another (first on line 1)" },
+	{ "load_bind_of_grab_names_the_later_line", "grab Super+a\n\nbind Mod4+A quit\n",
+			":3: expected each key once, got that of \"grab\" again (first on line 1)" },
+	{ "load_grab_of_bind_names_the_later_line", "bind Super+a quit\ngrab Super+a\n",
+			":2: expected each key once, got that of \"grab\" again (first on line 1)" },
+	{ "load_bind_of_escape_names_the_later_line", "escape F1\nbind F1 quit\n",
+			":2: expected each key once, got that of \"escape\" again (first on line 1)" },
+	{ "load_escape_of_grab_names_the_later_line", "grab F1\nescape F1\n",
+			":2: expected each key once, got that of \"grab\" again (first on line 1)" },
+	{ "load_grab_of_escape_names_the_later_line", "escape F1\ngrab F1\n",
+			":2: expected each key once, got that of \"grab\" again (first on line 1)" },
+	{ "load_bind_of_default_grab_is_refused", "\nbind Ctrl+Alt+g quit\n",
+			":2: expected each key once, got the default one of \"grab\"" },
+	{ "load_bind_of_default_escape_is_refused", "bind Ctrl+Alt+Escape quit\n",
+			":1: expected each key once, got the default one of \"escape\"" },
+	{ "load_grab_of_default_escape_is_refused", "grab Ctrl+Alt+Escape\n",
+			":1: expected each key once, got the default one of \"escape\"" },
+	{ "load_escape_of_default_grab_is_refused", "escape Ctrl+Alt+g\n",
+			":1: expected each key once, got the default one of \"grab\"" },
+	{ "load_grab_as_action_is_refused", "bind a grab\n",
+			":1: expected quit, close, guest, exec or vt, got \"grab\"" },
 	{ "load_bind_guest_that_is_missing_names_its_line",
 			"bind b quit\nbind a guest b\nguest c {\n\tsource synthetic\n}\n",
 			":2: expected a guest of this file, got \"b\"" },
@@ -598,7 +662,8 @@ static void load_with_stderr_closed_still_reports(void **state) {
 
 	assert_true(closed);
 	assert_null(config);
-	assert_string_equal(error + strlen(path), ":1: expected output, guest or bind, got \"}\"");
+	assert_string_equal(error + strlen(path),
+			":1: expected output, guest, bind, grab or escape, got \"}\"");
 	free(error);
 }
 
@@ -893,6 +958,69 @@ static void load_bindings_keeps_order_and_values(void **state) {
 		}
 	}
 	oriel_config_destroy(config);
+}
+
+static struct oriel_config_binding *get_chord(struct oriel_config *config, enum oriel_action action) {
+	struct oriel_config_binding *chord;
+	wl_list_for_each(chord, &config->chords, link) {
+		if (chord->action == action) {
+			return chord;
+		}
+	}
+	fail_msg("no such chord");
+	return NULL;
+}
+
+static void assert_chord(struct oriel_config *config, enum oriel_action action, uint32_t modifiers,
+		xkb_keysym_t keysym, int line) {
+	assert_int_equal(wl_list_length(&config->chords), 2);
+	const struct oriel_config_binding *chord = get_chord(config, action);
+	assert_int_equal(chord->modifiers, modifiers);
+	assert_int_equal(chord->keysym, keysym);
+	assert_int_equal(chord->line, line);
+	assert_null(chord->argument);
+}
+
+static void load_chords_keeps_what_the_file_says_and_defaults(void **state) {
+	(void)state;
+	const uint32_t ctrl_alt = WLR_MODIFIER_CTRL | WLR_MODIFIER_ALT;
+	struct oriel_config *config = oriel_config_create();
+	assert_non_null(config);
+	assert_chord(config, ORIEL_ACTION_GRAB, ctrl_alt, XKB_KEY_g, 0);
+	assert_chord(config, ORIEL_ACTION_ESCAPE, ctrl_alt, XKB_KEY_Escape, 0);
+	oriel_config_destroy(config);
+
+	config = load("bind a quit\ngrab Super+G\n");
+	assert_chord(config, ORIEL_ACTION_GRAB, WLR_MODIFIER_LOGO, XKB_KEY_g, 2);
+	assert_chord(config, ORIEL_ACTION_ESCAPE, ctrl_alt, XKB_KEY_Escape, 0);
+	oriel_config_destroy(config);
+
+	/* Each may take the other's default, if that one has keys of its own. */
+	config = load("grab Ctrl+Alt+Escape\nescape Ctrl+Alt+g\n");
+	assert_chord(config, ORIEL_ACTION_GRAB, ctrl_alt, XKB_KEY_Escape, 1);
+	assert_chord(config, ORIEL_ACTION_ESCAPE, ctrl_alt, XKB_KEY_g, 2);
+	oriel_config_destroy(config);
+
+	config = load("bind Ctrl+Alt+g quit\ngrab Scroll_Lock\n");
+	assert_chord(config, ORIEL_ACTION_GRAB, 0, XKB_KEY_Scroll_Lock, 2);
+	oriel_config_destroy(config);
+}
+
+static void load_input_of_guests(void **state) {
+	(void)state;
+	struct oriel_config *config = load("guest a {\n\tsource synthetic\n\tinput uinput\n}\n"
+					   "guest b/c {\n\tsource synthetic\n\tinput none\n}\n"
+					   "guest d {\n\tsource synthetic\n}\n");
+	assert_string_equal(get_guest(config, 0)->input, "uinput");
+	assert_null(get_guest(config, 1)->input);
+	assert_null(get_guest(config, 2)->input);
+	oriel_config_destroy(config);
+
+	uinput_is_missing = true;
+	static const char text[] = "guest a {\n\tsource synthetic\n\tinput uinput\n}\n";
+	assert_load_fails(text, sizeof(text) - 1,
+			":3: expected none, got \"uinput\", which is not built in");
+	uinput_is_missing = false;
 }
 
 static void load_example_is_right(void **state) {
@@ -1343,14 +1471,18 @@ static bool attempt_add_guest(char **ret_error) {
 static void load_failed_allocation_leaves_nothing(void **state) {
 	(void)state;
 	static const char text[] = "output A {\n\tmode 1x1\n}\n"
-				   "guest a {\n\tsource synthetic 1x1\n\toutput A\n}\n"
+				   "guest a {\n\tsource synthetic 1x1\n\toutput A\n\tinput uinput\n}\n"
+				   "grab c\n"
 				   "bind Super+1 guest a\nbind a exec b c\nbind b quit\n";
 	char path[64];
 	int fd = file_create(text, sizeof(text) - 1, path);
 	memory_path = path;
-	/* config, text, stream, 2 for the output, 5 for the guest, 3 + 3 + 2 for the bindings */
-	assert_int_equal(fail_each_allocation(attempt_load, false), 18);
-	assert_int_equal(fail_each_allocation(attempt_load, true), 18);
+	/*
+	 * config, 2 chords, text, stream, 2 for the output, 6 for the guest, 1 for the grab, 3 + 3 + 2
+	 * for the bindings
+	 */
+	assert_int_equal(fail_each_allocation(attempt_load, false), 22);
+	assert_int_equal(fail_each_allocation(attempt_load, true), 22);
 	close(fd);
 }
 
@@ -1363,8 +1495,8 @@ static void load_failed_allocation_for_edid_leaves_nothing(void **state) {
 	const char *text = edid_guest(edid_path);
 	int fd = file_create(text, strlen(text), path);
 	memory_path = path;
-	/* config, text, stream, 3 for the guest, 1 for its EDID */
-	assert_int_equal(fail_each_allocation(attempt_load, false), 7);
+	/* config, 2 chords, text, stream, 3 for the guest, 1 for its EDID */
+	assert_int_equal(fail_each_allocation(attempt_load, false), 9);
 	close(fd);
 	close(edid_fd);
 }
@@ -1378,19 +1510,19 @@ static void add_guest_failed_allocation_leaves_configuration_alone(void **state)
 
 static void create_failed_allocation_gives_null(void **state) {
 	(void)state;
-	/* config, three bindings, one argument */
-	for (int n = 1; n <= 6; n++) {
+	/* config, two chords, three bindings, one argument */
+	for (int n = 1; n <= 8; n++) {
 		memory.calls = 0;
 		memory.fail_at = n;
 		memory.fail_on = false;
 		memory.armed = true;
 		struct oriel_config *config = oriel_config_create();
 		memory.armed = false;
-		if (n < 6) {
+		if (n < 8) {
 			assert_null(config);
 		} else {
 			assert_non_null(config);
-			assert_int_equal(memory.calls, 5);
+			assert_int_equal(memory.calls, 7);
 		}
 		oriel_config_destroy(config);
 	}
@@ -1485,6 +1617,8 @@ int main(void) {
 		cmocka_unit_test(load_edid_file_that_is_none_gives_line_and_reason),
 		cmocka_unit_test(load_edid_file_that_is_a_pipe_is_refused_at_once),
 		cmocka_unit_test(load_bindings_keeps_order_and_values),
+		cmocka_unit_test(load_chords_keeps_what_the_file_says_and_defaults),
+		cmocka_unit_test(load_input_of_guests),
 		cmocka_unit_test(load_example_is_right),
 		cmocka_unit_test(parse_mode_bounds),
 		cmocka_unit_test(parse_number_bounds),

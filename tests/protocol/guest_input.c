@@ -1,0 +1,716 @@
+/*
+ * Input for guests: who gets the keys, the pointer and touches, when a guest grabs them all, and the
+ * chords that always work. The guests' input is a fake one that notes what comes.
+ */
+#include "input/guest_input.h"
+
+#include <linux/input-event-codes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wayland-client.h>
+#include <wlr/types/wlr_cursor.h>
+#include <wlr/types/wlr_output.h>
+
+/* After the headers that it needs. */
+#include <cmocka.h>
+
+#include "fake_sink.h"
+#include "fixture.h"
+#include "guest/source_impl.h"
+#include "input.h"
+#include "input/cursor.h"
+#include "input/seat.h"
+#include "output/output.h"
+#include "server.h"
+#include "view/guest_view.h"
+#include "xdg_client.h"
+
+/*
+ * Two outputs of 256x192, with a guest each: the first one's picture has black bars of 48 above and
+ * below, the second one's fills its output at half the size. A third guest has no input.
+ */
+struct scene {
+	struct fixture fixture;
+	struct input input;
+	struct fake_sink *first, *second;
+	int destroyed;
+};
+
+static struct fake_sink *give_input(struct scene *scene, const char *guest_name) {
+	struct fake_sink *sink = fake_sink_create();
+	sink->destroyed = &scene->destroyed;
+	oriel_guest_view_set_input(fixture_get_view(&scene->fixture, guest_name), &sink->base);
+	return sink;
+}
+
+static bool all_have_pictures(struct fixture *fixture, void *data) {
+	return fixture_get_view(fixture, "a")->primary.frame != NULL &&
+			fixture_get_view(fixture, "b")->primary.frame != NULL;
+}
+
+static void scene_init(struct scene *scene) {
+	*scene = (struct scene){ 0 };
+	setenv("WLR_HEADLESS_OUTPUTS", "2", true);
+	fixture_init(&scene->fixture,
+			"output OUTPUT-1 {\n\tmode 256x192\n\tposition 0 0\n}\n"
+			"output OUTPUT-2 {\n\tmode 256x192\n\tposition 256 0\n}\n"
+			"guest a {\n\tsource synthetic 128x48\n\toutput OUTPUT-1\n}\n"
+			"guest b {\n\tsource synthetic 512x384\n\toutput OUTPUT-2\n}\n"
+			"guest c {\n\tsource synthetic 256x192\n\toutput OUTPUT-2\n}\n"
+			"bind Super+1 guest a\nbind Super+2 guest b\nbind Super+3 guest c\n"
+			"bind Super+q close\n");
+	scene->first = give_input(scene, "a");
+	scene->second = give_input(scene, "b");
+	input_plug(&scene->input, &scene->fixture);
+	fixture_step_until(&scene->fixture, all_have_pictures, NULL);
+	/* Windows come up where the pointer is. */
+	input_move(&scene->input, 32, 60);
+}
+
+static void scene_finish(struct scene *scene) {
+	fixture_finish(&scene->fixture);
+	assert_int_equal(scene->destroyed, 2);
+}
+
+static void type(struct scene *scene, uint32_t modifier, uint32_t key) {
+	input_type(&scene->input, (const uint32_t[]){ modifier, key, 0 });
+}
+
+static void show_guest(struct scene *scene, uint32_t key) {
+	type(scene, KEY_LEFTMETA, key);
+}
+
+static void press_chord(struct scene *scene, uint32_t key) {
+	input_type(&scene->input, (const uint32_t[]){ KEY_LEFTCTRL, KEY_LEFTALT, key, 0 });
+}
+
+static void assert_first_got(struct scene *scene, const char *expected) {
+	assert_string_equal(fake_sink_take(scene->first), expected);
+}
+
+static void assert_second_got(struct scene *scene, const char *expected) {
+	assert_string_equal(fake_sink_take(scene->second), expected);
+}
+
+/* Gives the input to the first guest, and takes what that makes. */
+static void focus_first(struct scene *scene) {
+	show_guest(scene, KEY_1);
+	assert_first_got(scene, "");
+	assert_second_got(scene, "");
+}
+
+static void grab_first(struct scene *scene) {
+	focus_first(scene);
+	press_chord(scene, KEY_G);
+	/* The chord's modifiers do not stay down in the guest. */
+	assert_first_got(scene, "key 29 1| key 56 1| key 29 0, key 56 0|");
+	assert_true(scene->fixture.server->seat->guest_input.is_grabbed);
+}
+
+static bool is_grabbed(const struct scene *scene) {
+	return scene->fixture.server->seat->guest_input.is_grabbed;
+}
+
+static bool is_pointer_seen(struct scene *scene) {
+	bool is_seen = false;
+	struct oriel_output *output;
+	wl_list_for_each(output, &scene->fixture.server->outputs.outputs, link) {
+		struct wlr_output_cursor *cursor;
+		wl_list_for_each(cursor, &output->wlr_output->cursors, link) {
+			is_seen = is_seen || (cursor->enabled && cursor->visible);
+		}
+	}
+	return is_seen;
+}
+
+/* A window of 64x32 in the middle of the first output: 96 to 160, 80 to 112. */
+static struct xdg_window *show_window(struct xdg_client *client) {
+	struct xdg_window *window = xdg_window_create(client);
+	xdg_window_show(window, 64, 32, 0xaa5500);
+	return window;
+}
+
+/* Keys */
+
+static void keys_go_to_the_guest_that_was_shown_and_bindings_still_work(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "");
+
+	focus_first(&scene);
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "key 42 1| key 30 1| key 30 0| key 42 0|");
+
+	/* The other guest: what is held in this one is let go, and the binding's key is nobody's. */
+	input_key(&scene.input, KEY_B, true);
+	show_guest(&scene, KEY_2);
+	assert_first_got(&scene, "key 48 1| key 125 1| key 48 0, key 125 0|");
+	input_key(&scene.input, KEY_B, false);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "");
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_second_got(&scene, "key 42 1| key 30 1| key 30 0| key 42 0|");
+	scene_finish(&scene);
+}
+
+static void guest_that_goes_behind_loses_the_keys(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	focus_first(&scene);
+	show_guest(&scene, KEY_1);
+	assert_first_got(&scene, "key 125 1| key 125 0|");
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "");
+	scene_finish(&scene);
+}
+
+static void window_that_comes_up_takes_the_keys_and_the_guest_lets_go(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	focus_first(&scene);
+	input_key(&scene.input, KEY_A, true);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	/* It was under the pointer when it got the focus. */
+	assert_first_got(&scene, "key 30 1| place 125 125| key 30 0|");
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_int_equal(client->keyboard.held_count, 1);
+	input_key(&scene.input, KEY_A, false);
+	type(&scene, KEY_LEFTSHIFT, KEY_B);
+	xdg_client_roundtrip(client);
+	assert_int_equal(client->keyboard.key_count, 5);
+	assert_first_got(&scene, "");
+
+	/* And back: the client is told of no key of the guest's. */
+	show_guest(&scene, KEY_1);
+	xdg_client_roundtrip(client);
+	assert_null(client->keyboard.focus);
+	size_t key_count = client->keyboard.key_count;
+	type(&scene, KEY_LEFTSHIFT, KEY_C);
+	xdg_client_roundtrip(client);
+	assert_int_equal(client->keyboard.key_count, key_count);
+	assert_first_got(&scene, "key 42 1| key 46 1| key 46 0| key 42 0|");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void keyboard_unplugged_with_key_held_lets_go_of_it(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	focus_first(&scene);
+	input_key(&scene.input, KEY_A, true);
+	input_unplug(&scene.input);
+	assert_first_got(&scene, "key 30 1| key 30 0|");
+	scene_finish(&scene);
+}
+
+static void guest_without_input_takes_nothing(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	/* Shown by its key, it leaves the keyboard to nobody, and the grab has no meaning. */
+	show_guest(&scene, KEY_3);
+	press_chord(&scene, KEY_G);
+	xdg_client_roundtrip(client);
+	assert_null(client->keyboard.focus);
+	assert_false(is_grabbed(&scene));
+
+	/* A press on it leaves the keyboard where it is. */
+	show_guest(&scene, KEY_3);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	input_move(&scene.input, 300, 100);
+	input_click(&scene.input, BTN_LEFT);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void input_wakes_the_guest(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	focus_first(&scene);
+	struct oriel_source *source = fixture_get_view(&scene.fixture, "a")->source;
+	source->pacing.changed_ns = 0;
+	input_key(&scene.input, KEY_A, true);
+	assert_true(source->pacing.changed_ns > 0);
+	source->pacing.changed_ns = 0;
+	input_move(&scene.input, 10, 100);
+	assert_true(source->pacing.changed_ns > 0);
+	/* Not by what is none of its own. */
+	source->pacing.changed_ns = 0;
+	input_move(&scene.input, 300, 100);
+	assert_int_equal(source->pacing.changed_ns, 0);
+	scene_finish(&scene);
+}
+
+/* Pointer */
+
+static void pointer_is_a_place_in_the_picture(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	/* Not before it has the focus, which a press gives it and which it gets as well. */
+	input_move(&scene.input, 64, 72);
+	assert_first_got(&scene, "");
+	input_click(&scene.input, BTN_LEFT);
+	assert_first_got(&scene, "place 250 250, button 272 1| button 272 0|");
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "key 42 1| key 30 1| key 30 0| key 42 0|");
+
+	input_move(&scene.input, 0, 48);
+	assert_first_got(&scene, "place 0 0|");
+	input_move(&scene.input, 128, 96);
+	assert_first_got(&scene, "place 500 500|");
+	/* The bars belong to the nearest edge. */
+	input_move(&scene.input, 192, 10);
+	assert_first_got(&scene, "place 750 0|");
+	input_move(&scene.input, 192, 190);
+	assert_first_got(&scene, "place 750 1000|");
+
+	/* By distances: accelerated by the host, as its own pointer is. */
+	input_move(&scene.input, 128, 96);
+	fake_sink_take(scene.first);
+	input_move_by(&scene.input, 16, 0);
+	assert_first_got(&scene, "place 625 500|");
+
+	/* Another guest has to be pressed on as well. */
+	input_move(&scene.input, 256 + 64, 48);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "");
+	input_button(&scene.input, BTN_RIGHT, true);
+	assert_second_got(&scene, "place 250 250, button 273 1|");
+	input_button(&scene.input, BTN_RIGHT, false);
+	assert_second_got(&scene, "button 273 0|");
+	assert_first_got(&scene, "");
+	scene_finish(&scene);
+}
+
+static void wheel_turns_in_the_guest_under_the_pointer(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	focus_first(&scene);
+	input_move(&scene.input, 64, 72);
+	fake_sink_take(scene.first);
+	input_scroll(&scene.input, 15);
+	input_scroll(&scene.input, -15);
+	assert_first_got(&scene, "axis v 120| axis v -120|");
+	input_move(&scene.input, 300, 72);
+	input_scroll(&scene.input, 15);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "");
+	scene_finish(&scene);
+}
+
+static void window_over_the_guest_gets_the_pointer(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	input_move(&scene.input, 64, 72);
+	input_click(&scene.input, BTN_LEFT);
+	xdg_client_roundtrip(client);
+	assert_null(client->keyboard.focus);
+	assert_first_got(&scene, "place 250 250, button 272 1| button 272 0|");
+
+	/* The guest has the focus, and the window is still in front of it. */
+	input_move(&scene.input, 128, 96);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	assert_first_got(&scene, "");
+	input_scroll(&scene.input, 15);
+	assert_first_got(&scene, "");
+	input_key(&scene.input, KEY_A, true);
+	input_button(&scene.input, BTN_LEFT, true);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_int_equal(client->pointer.button_count, 1);
+	assert_first_got(&scene, "key 30 1| key 30 0|");
+	/* What is pressed in the window stays with it. */
+	input_move(&scene.input, 64, 72);
+	input_button(&scene.input, BTN_LEFT, false);
+	xdg_client_roundtrip(client);
+	assert_int_equal(client->pointer.button_count, 2);
+	assert_first_got(&scene, "");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void drag_in_the_guest_goes_on_over_windows_and_to_the_edges(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	input_move(&scene.input, 64, 72);
+	input_button(&scene.input, BTN_LEFT, true);
+	input_move(&scene.input, 128, 96);
+	assert_first_got(&scene, "place 250 250, button 272 1| place 500 500|");
+	/* A second button, over the window. */
+	input_click(&scene.input, BTN_RIGHT);
+	assert_first_got(&scene, "button 273 1| button 273 0|");
+	input_move(&scene.input, 400, 96);
+	assert_first_got(&scene, "place 1000 500|");
+	input_move(&scene.input, 128, 96);
+	xdg_client_roundtrip(client);
+	assert_null(client->pointer.focus);
+	assert_int_equal(client->pointer.button_count, 0);
+	assert_first_got(&scene, "place 500 500|");
+
+	input_button(&scene.input, BTN_LEFT, false);
+	xdg_client_roundtrip(client);
+	assert_first_got(&scene, "button 272 0|");
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	assert_int_equal(client->pointer.button_count, 0);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void button_held_while_the_guest_loses_the_focus_is_released_once(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	input_move(&scene.input, 64, 72);
+	input_button(&scene.input, BTN_LEFT, true);
+	show_guest(&scene, KEY_2);
+	assert_first_got(&scene, "place 250 250, button 272 1| key 125 1| key 125 0, button 272 0|");
+	input_button(&scene.input, BTN_LEFT, false);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "");
+	scene_finish(&scene);
+}
+
+/* Grab */
+
+static void grab_gives_the_guest_every_key_and_distances(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	input_move(&scene.input, 128, 96);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	assert_true(is_pointer_seen(&scene));
+	grab_first(&scene);
+	assert_false(is_pointer_seen(&scene));
+
+	/* Bindings are the guest's. */
+	type(&scene, KEY_LEFTMETA, KEY_2);
+	type(&scene, KEY_LEFTMETA, KEY_Q);
+	assert_first_got(&scene,
+			"key 125 1| key 3 1| key 3 0| key 125 0| key 125 1| key 16 1| key 16 0| key 125 0|");
+	assert_false(window->is_close_requested);
+
+	/* The host's pointer stands still, nobody else hears of it, and nothing is accelerated. */
+	const struct wlr_cursor *pointer = scene.fixture.server->seat->cursor->wlr_cursor;
+	double lx = pointer->x, ly = pointer->y;
+	input_move_by(&scene.input, 3, -2);
+	input_move_by(&scene.input, 0.5, 0);
+	input_move_by(&scene.input, 0.5, 0);
+	input_click(&scene.input, BTN_LEFT);
+	input_scroll(&scene.input, 15);
+	assert_first_got(&scene, "move 3 -2| move 1 0| button 272 1| button 272 0| axis v 120|");
+	/* A device that knows places: the distances between them. */
+	input_move(&scene.input, 10, 20);
+	assert_first_got(&scene, "");
+	input_move(&scene.input, 14, 17);
+	assert_first_got(&scene, "move 4 -3|");
+	assert_true(pointer->x == lx && pointer->y == ly);
+	xdg_client_roundtrip(client);
+	assert_null(client->pointer.focus);
+	assert_int_equal(client->pointer.button_count, 0);
+	assert_false(is_pointer_seen(&scene));
+
+	/* Again: it ends, with what is held released, and the focus stays. */
+	input_button(&scene.input, BTN_LEFT, true);
+	input_key(&scene.input, KEY_A, true);
+	press_chord(&scene, KEY_G);
+	assert_first_got(&scene,
+			"button 272 1| key 30 1| key 29 1| key 56 1| "
+			"key 29 0, key 30 0, key 56 0, button 272 0|");
+	input_key(&scene.input, KEY_A, false);
+	input_button(&scene.input, BTN_LEFT, false);
+	assert_first_got(&scene, "");
+	assert_false(is_grabbed(&scene));
+	assert_true(is_pointer_seen(&scene));
+	type(&scene, KEY_LEFTSHIFT, KEY_B);
+	assert_first_got(&scene, "key 42 1| key 48 1| key 48 0| key 42 0|");
+	input_move(&scene.input, 64, 72);
+	assert_first_got(&scene, "place 250 250|");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void grab_chord_without_a_guest_is_the_windows(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	show_window(client);
+	press_chord(&scene, KEY_G);
+	xdg_client_roundtrip(client);
+	assert_int_equal(client->keyboard.key_count, 6);
+	assert_int_equal(client->keyboard.keys[2].keycode, KEY_G);
+	assert_false(is_grabbed(&scene));
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void grab_takes_a_pressed_pointer_from_its_window(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	input_move(&scene.input, 128, 96);
+	input_button(&scene.input, BTN_LEFT, true);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	grab_first(&scene);
+	xdg_client_roundtrip(client);
+	assert_null(client->pointer.focus);
+	input_move_by(&scene.input, 1, 1);
+	input_button(&scene.input, BTN_LEFT, false);
+	assert_first_got(&scene, "move 1 1|");
+
+	/* Nothing of it is left. */
+	press_chord(&scene, KEY_ESC);
+	fake_sink_take(scene.first);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	assert_int_equal(client->pointer.button_count, 1);
+	input_click(&scene.input, BTN_LEFT);
+	xdg_client_roundtrip(client);
+	assert_int_equal(client->pointer.button_count, 3);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void grab_keeps_the_keys_from_a_window_that_comes_up(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	grab_first(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = xdg_window_create(client);
+	xdg_window_configure(window);
+	xdg_window_draw(window, 64, 32, 0xaa5500);
+	xdg_client_roundtrip(client);
+	assert_null(client->keyboard.focus);
+	assert_true(is_grabbed(&scene));
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "key 42 1| key 30 1| key 30 0| key 42 0|");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void grab_ends_with_the_guests_device_and_not_with_its_picture(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	grab_first(&scene);
+	input_key(&scene.input, KEY_A, true);
+	fake_sink_take(scene.first);
+	struct oriel_source *source = fixture_get_view(&scene.fixture, "a")->source;
+	oriel_source_set_state(source, ORIEL_SOURCE_STATE_OFF);
+	assert_true(is_grabbed(&scene));
+	assert_first_got(&scene, "");
+	oriel_source_set_state(source, ORIEL_SOURCE_STATE_LOST);
+	assert_false(is_grabbed(&scene));
+	assert_first_got(&scene, "key 30 0|");
+	input_key(&scene.input, KEY_A, false);
+	/* The bindings are back. */
+	show_guest(&scene, KEY_2);
+	fake_sink_take(scene.first);
+	type(&scene, KEY_LEFTSHIFT, KEY_B);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "key 42 1| key 48 1| key 48 0| key 42 0|");
+	oriel_source_set_state(source, ORIEL_SOURCE_STATE_RESTARTED);
+	scene_finish(&scene);
+}
+
+static void grab_ends_with_the_guest(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	grab_first(&scene);
+	input_key(&scene.input, KEY_A, true);
+	oriel_guest_view_destroy(fixture_get_view(&scene.fixture, "a"));
+	assert_int_equal(scene.destroyed, 1);
+	assert_false(is_grabbed(&scene));
+	input_key(&scene.input, KEY_A, false);
+	input_move_by(&scene.input, 1, 1);
+	show_guest(&scene, KEY_2);
+	type(&scene, KEY_LEFTSHIFT, KEY_B);
+	assert_second_got(&scene, "key 42 1| key 48 1| key 48 0| key 42 0|");
+	scene_finish(&scene);
+}
+
+static void compositor_that_ends_in_a_grab_ends_cleanly(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	grab_first(&scene);
+	input_key(&scene.input, KEY_A, true);
+	input_button(&scene.input, BTN_LEFT, true);
+	input_touch_down(&scene.input, 1, 64, 72);
+	scene_finish(&scene);
+}
+
+/* Escape */
+
+static void escape_ends_the_grab_and_gives_the_keys_to_the_window(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	grab_first(&scene);
+	press_chord(&scene, KEY_ESC);
+	assert_first_got(&scene, "key 29 1| key 56 1| key 29 0, key 56 0|");
+	xdg_client_roundtrip(client);
+	assert_false(is_grabbed(&scene));
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_false(scene.fixture.server->guests_in_front);
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void escape_without_windows_leaves_the_keys_to_nobody(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	focus_first(&scene);
+	press_chord(&scene, KEY_ESC);
+	assert_first_got(&scene, "key 29 1| key 56 1| key 29 0, key 56 0|");
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	input_move(&scene.input, 64, 72);
+	assert_first_got(&scene, "");
+	press_chord(&scene, KEY_ESC);
+	assert_first_got(&scene, "");
+	scene_finish(&scene);
+}
+
+/* Touch */
+
+static void touch_on_a_guest_gives_it_the_focus_and_goes_to_it(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	input_touch_down(&scene.input, 7, 64, 72);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "down 0 250 250|");
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "key 42 1| key 30 1| key 30 0| key 42 0|");
+
+	input_touch_down(&scene.input, 3, 128, 96);
+	input_touch_motion(&scene.input, 7, 64, 190);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "down 1 500 500, touch 0 250 1000|");
+	input_touch_up(&scene.input, 7);
+	input_touch_frame(&scene.input);
+	input_touch_motion(&scene.input, 7, 64, 72);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "up 0|");
+	input_touch_down(&scene.input, 9, 0, 48);
+	input_touch_cancel(&scene.input, 3);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "down 0 0 0, up 1|");
+
+	/* A screen that goes lets go. */
+	input_unplug(&scene.input);
+	assert_first_got(&scene, "up 0|");
+	scene_finish(&scene);
+}
+
+static void touch_ends_where_the_guest_loses_the_focus(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	input_touch_down(&scene.input, 1, 64, 72);
+	input_touch_frame(&scene.input);
+	show_guest(&scene, KEY_2);
+	assert_first_got(&scene, "down 0 250 250| key 125 1| key 125 0, up 0|");
+	input_touch_motion(&scene.input, 1, 70, 72);
+	input_touch_frame(&scene.input);
+	input_touch_up(&scene.input, 1);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "");
+	assert_second_got(&scene, "");
+	scene_finish(&scene);
+}
+
+static void touch_elsewhere_is_nobodys(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	/* On a window, or in a grab on another guest. */
+	input_touch_down(&scene.input, 1, 128, 96);
+	input_touch_motion(&scene.input, 1, 64, 72);
+	input_touch_up(&scene.input, 1);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "");
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	grab_first(&scene);
+	input_touch_down(&scene.input, 1, 300, 72);
+	input_touch_frame(&scene.input);
+	assert_second_got(&scene, "");
+	assert_true(is_grabbed(&scene));
+	input_touch_up(&scene.input, 1);
+	input_touch_down(&scene.input, 2, 64, 72);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "down 0 250 250|");
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void more_touches_than_there_are_fingers_are_left_out(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	for (int32_t id = 0; id < ORIEL_INPUT_SINK_TOUCHES; id++) {
+		input_touch_down(&scene.input, id, 0, 48);
+	}
+	fake_sink_take(scene.first);
+	input_touch_down(&scene.input, ORIEL_INPUT_SINK_TOUCHES, 0, 48);
+	input_touch_motion(&scene.input, ORIEL_INPUT_SINK_TOUCHES, 64, 72);
+	input_touch_up(&scene.input, ORIEL_INPUT_SINK_TOUCHES);
+	/* Nor one that is down already. */
+	input_touch_down(&scene.input, 0, 64, 72);
+	assert_first_got(&scene, "");
+	input_touch_up(&scene.input, 0);
+	input_touch_down(&scene.input, ORIEL_INPUT_SINK_TOUCHES, 0, 48);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "up 0, down 0 0 0|");
+	scene_finish(&scene);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_go_to_the_guest_that_was_shown_and_bindings_still_work),
+		cmocka_unit_test(guest_that_goes_behind_loses_the_keys),
+		cmocka_unit_test(window_that_comes_up_takes_the_keys_and_the_guest_lets_go),
+		cmocka_unit_test(keyboard_unplugged_with_key_held_lets_go_of_it),
+		cmocka_unit_test(guest_without_input_takes_nothing),
+		cmocka_unit_test(input_wakes_the_guest),
+		cmocka_unit_test(pointer_is_a_place_in_the_picture),
+		cmocka_unit_test(wheel_turns_in_the_guest_under_the_pointer),
+		cmocka_unit_test(window_over_the_guest_gets_the_pointer),
+		cmocka_unit_test(drag_in_the_guest_goes_on_over_windows_and_to_the_edges),
+		cmocka_unit_test(button_held_while_the_guest_loses_the_focus_is_released_once),
+		cmocka_unit_test(grab_gives_the_guest_every_key_and_distances),
+		cmocka_unit_test(grab_chord_without_a_guest_is_the_windows),
+		cmocka_unit_test(grab_takes_a_pressed_pointer_from_its_window),
+		cmocka_unit_test(grab_keeps_the_keys_from_a_window_that_comes_up),
+		cmocka_unit_test(grab_ends_with_the_guests_device_and_not_with_its_picture),
+		cmocka_unit_test(grab_ends_with_the_guest),
+		cmocka_unit_test(compositor_that_ends_in_a_grab_ends_cleanly),
+		cmocka_unit_test(escape_ends_the_grab_and_gives_the_keys_to_the_window),
+		cmocka_unit_test(escape_without_windows_leaves_the_keys_to_nobody),
+		cmocka_unit_test(touch_on_a_guest_gives_it_the_focus_and_goes_to_it),
+		cmocka_unit_test(touch_ends_where_the_guest_loses_the_focus),
+		cmocka_unit_test(touch_elsewhere_is_nobodys),
+		cmocka_unit_test(more_touches_than_there_are_fingers_are_left_out),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
