@@ -62,7 +62,7 @@ enum oriel_action {
 	ORIEL_ACTION_CLOSE, /* ask the focused window to close */
 	ORIEL_ACTION_VT, /* go to the virtual terminal whose number is the argument */
 	/* Of chords only. */
-	ORIEL_ACTION_ESCAPE, /* take the input back from guests */
+	ORIEL_ACTION_ESCAPE, /* take the input back from guests and inhibitors */
 	ORIEL_ACTION_GRAB, /* give a guest all of the input, or stop that */
 };
 

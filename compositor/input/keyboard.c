@@ -42,7 +42,7 @@ static const struct oriel_config_binding *seat_find_binding(
 	if (chord != NULL && (chord->action == ORIEL_ACTION_ESCAPE || guest_input->focus != NULL)) {
 		return chord;
 	}
-	if (guest_input->is_grabbed) {
+	if (guest_input->is_grabbed || oriel_inhibit_is_active(&seat->inhibit)) {
 		return NULL;
 	}
 	return oriel_bindings_find_key(&seat->config->bindings, state, keycode);
@@ -56,6 +56,7 @@ static void seat_act(struct oriel_seat *seat, const struct oriel_config_binding 
 		return;
 	case ORIEL_ACTION_ESCAPE:
 		oriel_guest_input_set_grabbed(guest_input, false);
+		oriel_inhibit_end(&seat->inhibit);
 		break;
 	default:
 		break;

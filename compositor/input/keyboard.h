@@ -11,7 +11,7 @@ struct oriel_seat;
 /*
  * One keyboard of the seat: all physical keyboards as one (a wlr_keyboard_group), or one virtual
  * keyboard. A key goes to the first that takes it: the VT switch, "escape" and "grab" of oriel(5), the
- * bindings unless a guest has grabbed the input, the focused guest, the
+ * bindings unless a guest has grabbed the input or a client inhibits them, the focused guest, the
  * focused client.
  */
 struct oriel_keyboard {

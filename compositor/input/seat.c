@@ -240,7 +240,8 @@ static bool seat_create_globals(struct oriel_seat *seat, struct wl_display *disp
 			wlr_virtual_pointer_manager_v1_create(display);
 	if (virtual_keyboards == NULL || virtual_pointers == NULL ||
 			wlr_data_device_manager_create(display) == NULL ||
-			wlr_primary_selection_v1_device_manager_create(display) == NULL) {
+			wlr_primary_selection_v1_device_manager_create(display) == NULL ||
+			!oriel_inhibit_init(&seat->inhibit, display, seat)) {
 		return false;
 	}
 	wl_signal_add(&virtual_keyboards->events.new_virtual_keyboard, &seat->new_virtual_keyboard);
@@ -285,6 +286,7 @@ void oriel_seat_destroy(struct oriel_seat *seat) {
 	}
 	assert(wl_list_empty(&seat->events.action.listener_list));
 	assert(wl_list_empty(&seat->events.press.listener_list));
+	oriel_inhibit_finish(&seat->inhibit);
 	assert(wl_list_empty(&seat->events.focus.listener_list));
 
 	oriel_touch_finish(&seat->touch);

@@ -5,6 +5,7 @@
 #include <wayland-server-core.h>
 
 #include "input/guest_input.h"
+#include "input/inhibit.h"
 #include "input/touch.h"
 
 struct oriel_config;
@@ -46,6 +47,7 @@ struct oriel_seat {
 	struct wl_list keyboards; /* oriel_keyboard.link */
 	struct oriel_touch touch;
 	struct oriel_guest_input guest_input;
+	struct oriel_inhibit inhibit;
 
 	/*
 	 * The surface that is to have the keyboard; may be NULL. While a popup or a drag holds the
@@ -76,7 +78,7 @@ struct oriel_seat {
 
 /**
  * Create the seat and the globals that belong to input: wl_seat, wl_data_device_manager, primary
- * selection, cursor-shape-v1, virtual-keyboard-v1 and
+ * selection, cursor-shape-v1, keyboard-shortcuts-inhibit-v1, virtual-keyboard-v1 and
  * wlr-virtual-pointer-v1. Devices of the backend are taken as they come, so create the seat before
  * the backend starts; those that guests' input is made of are left alone.
  *

@@ -21,6 +21,7 @@
 #include "fake_sink.h"
 #include "fixture.h"
 #include "guest/source_impl.h"
+#include "inhibitor.h"
 #include "input.h"
 #include "input/cursor.h"
 #include "input/seat.h"
@@ -591,6 +592,98 @@ static void escape_without_windows_leaves_the_keys_to_nobody(void **state) {
 	scene_finish(&scene);
 }
 
+/* Inhibitors */
+
+static void inhibitor_has_the_bindings_until_escape(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	struct inhibitor *inhibitor = inhibitor_create(window);
+	assert_true(inhibitor->is_active);
+	type(&scene, KEY_LEFTMETA, KEY_Q);
+	xdg_client_roundtrip(client);
+	assert_false(window->is_close_requested);
+	assert_int_equal(client->keyboard.key_count, 4);
+
+	press_chord(&scene, KEY_ESC);
+	xdg_client_roundtrip(client);
+	assert_false(inhibitor->is_active);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_int_equal(client->keyboard.key_count, 8); /* the modifiers' */
+
+	/* A new one does not get them back. */
+	inhibitor_destroy(inhibitor);
+	inhibitor = inhibitor_create(window);
+	assert_false(inhibitor->is_active);
+	type(&scene, KEY_LEFTMETA, KEY_Q);
+	xdg_client_roundtrip(client);
+	assert_true(window->is_close_requested);
+
+	/* The user does, by giving the window the keyboard anew. */
+	show_guest(&scene, KEY_1);
+	xdg_client_roundtrip(client);
+	assert_false(inhibitor->is_active);
+	press_chord(&scene, KEY_ESC);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_true(inhibitor->is_active);
+
+	inhibitor_destroy(inhibitor);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void inhibitor_counts_for_the_window_with_the_keyboard_only(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *behind = show_window(client);
+	struct inhibitor *inhibitor;
+	struct xdg_window *front = show_window(client);
+	inhibitor = inhibitor_create(behind);
+	assert_false(inhibitor->is_active);
+	type(&scene, KEY_LEFTMETA, KEY_Q);
+	xdg_client_roundtrip(client);
+	assert_true(front->is_close_requested);
+
+	xdg_window_destroy(front);
+	xdg_client_roundtrip(client);
+	assert_true(inhibitor->is_active);
+	type(&scene, KEY_LEFTMETA, KEY_1);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, behind->surface);
+
+	/* It goes with its surface. */
+	inhibitor_destroy(inhibitor);
+	type(&scene, KEY_LEFTMETA, KEY_1);
+	xdg_client_roundtrip(client);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void escape_works_in_a_grab_over_an_inhibitor(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	struct inhibitor *inhibitor = inhibitor_create(window);
+	/* By a press: the binding is inhibited. */
+	input_move(&scene.input, 64, 72);
+	input_click(&scene.input, BTN_LEFT);
+	press_chord(&scene, KEY_G);
+	assert_true(is_grabbed(&scene));
+	xdg_client_roundtrip(client);
+	assert_false(inhibitor->is_active);
+	press_chord(&scene, KEY_ESC);
+	xdg_client_roundtrip(client);
+	assert_false(is_grabbed(&scene));
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	inhibitor_destroy(inhibitor);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
 /* Touch */
 
 static void touch_on_a_guest_gives_it_the_focus_and_goes_to_it(void **state) {
@@ -706,6 +799,9 @@ int main(void) {
 		cmocka_unit_test(compositor_that_ends_in_a_grab_ends_cleanly),
 		cmocka_unit_test(escape_ends_the_grab_and_gives_the_keys_to_the_window),
 		cmocka_unit_test(escape_without_windows_leaves_the_keys_to_nobody),
+		cmocka_unit_test(inhibitor_has_the_bindings_until_escape),
+		cmocka_unit_test(inhibitor_counts_for_the_window_with_the_keyboard_only),
+		cmocka_unit_test(escape_works_in_a_grab_over_an_inhibitor),
 		cmocka_unit_test(touch_on_a_guest_gives_it_the_focus_and_goes_to_it),
 		cmocka_unit_test(touch_ends_where_the_guest_loses_the_focus),
 		cmocka_unit_test(touch_elsewhere_is_nobodys),
