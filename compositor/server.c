@@ -19,6 +19,7 @@
 #include <wlr/util/log.h>
 
 #include "config.h"
+#include "control/control.h"
 #include "guest/input_sink.h"
 #include "guest/source.h"
 #include "input/seat.h"
@@ -158,26 +159,62 @@ static bool server_init_scene(struct oriel_server *server) {
 			server->windows_tree != NULL;
 }
 
+/* NULL after one log line. */
+static struct oriel_source *server_add_guest(
+		struct oriel_server *server, const struct oriel_config_guest *guest) {
+	struct oriel_source *source = oriel_source_create(
+			server->loop, guest->name, guest->driver, guest->where, &guest->options);
+	if (source == NULL) {
+		return NULL;
+	}
+	struct oriel_guest_view *view = oriel_guest_view_create(server->loop, server->guests_tree,
+			&server->render_sync, source, guest->output);
+	if (view == NULL) {
+		return NULL;
+	}
+	if (guest->input != NULL) {
+		oriel_guest_view_set_input(
+				view, oriel_input_sink_create(guest->input, guest->name));
+	}
+	oriel_layout_add(&server->layout, view);
+	return source;
+}
+
 static void server_add_guests(struct oriel_server *server) {
 	const struct oriel_config_guest *guest;
 	wl_list_for_each(guest, &server->config->guests, link) {
-		struct oriel_source *source = oriel_source_create(server->loop, guest->name,
-				guest->driver, guest->where, &guest->options);
-		if (source == NULL) {
-			continue;
-		}
-		struct oriel_guest_view *view = oriel_guest_view_create(server->loop,
-				server->guests_tree, &server->render_sync, source, guest->output);
-		if (view == NULL) {
-			continue;
-		}
-		if (guest->input != NULL) {
-			oriel_guest_view_set_input(
-					view, oriel_input_sink_create(guest->input, guest->name));
-		}
-		oriel_layout_add(&server->layout, view);
+		server_add_guest(server, guest);
 	}
 }
+
+static struct oriel_source *server_handle_find_guest(void *data, const char *name) {
+	struct oriel_server *server = data;
+	struct oriel_guest_view *view = oriel_layout_find(&server->layout, name);
+	return view != NULL ? view->source : NULL;
+}
+
+static struct oriel_source *server_handle_add_guest(
+		void *data, const char *name, const char *output_name) {
+	const struct oriel_config_guest guest = {
+		.name = (char *)name,
+		.driver = (char *)"vfio",
+		.where = (char *)"handover",
+		.output = (char *)output_name,
+	};
+	return server_add_guest(data, &guest);
+}
+
+static void server_handle_remove_guest(void *data, struct oriel_source *source) {
+	struct oriel_server *server = data;
+	oriel_guest_view_destroy(oriel_layout_find(&server->layout, oriel_source_get_name(source)));
+	oriel_layout_arrange(&server->layout);
+}
+
+static const struct oriel_handover_host server_handover_host = {
+	.find_guest = server_handle_find_guest,
+	.add_guest = server_handle_add_guest,
+	.remove_guest = server_handle_remove_guest,
+};
 
 static bool server_init_renderer(struct oriel_server *server) {
 	server->backend = wlr_backend_autocreate(server->loop, &server->session);
@@ -250,7 +287,8 @@ static bool server_init(struct oriel_server *server) {
 		return false;
 	}
 	server_add_guests(server);
-	return true;
+	server->control = oriel_control_create(server->loop, &server_handover_host, server);
+	return server->control != NULL;
 }
 
 struct oriel_server *oriel_server_create(const struct oriel_config *config) {
@@ -289,6 +327,14 @@ const char *oriel_server_listen(struct oriel_server *server) {
 		return NULL;
 	}
 	setenv("WAYLAND_DISPLAY", socket, true);
+
+	/* Without it there is all but the hand-over. */
+	const char *control_socket = oriel_control_listen(server->control);
+	if (control_socket != NULL) {
+		setenv("ORIEL_DISPLAY", control_socket, true);
+	} else {
+		unsetenv("ORIEL_DISPLAY");
+	}
 	return socket;
 }
 
@@ -304,6 +350,7 @@ void oriel_server_destroy(struct oriel_server *server) {
 	if (server->display != NULL) {
 		wl_display_destroy_clients(server->display);
 	}
+	oriel_control_destroy(server->control);
 	wl_list_remove(&server->action.link);
 	wl_list_remove(&server->focus.link);
 	oriel_xdg_shell_destroy(server->xdg_shell);

@@ -9,6 +9,7 @@
 #include "view/layout.h"
 
 struct oriel_config;
+struct oriel_control;
 struct oriel_seat;
 struct oriel_xdg_shell;
 struct wlr_allocator;
@@ -42,6 +43,7 @@ struct oriel_server {
 	struct oriel_outputs outputs;
 	struct oriel_seat *seat;
 	struct oriel_xdg_shell *xdg_shell;
+	struct oriel_control *control;
 
 	bool failed; /* it ends, and not because it was asked to */
 	bool ending;
@@ -64,8 +66,9 @@ struct oriel_server *oriel_server_create(const struct oriel_config *config);
 bool oriel_server_start(struct oriel_server *server);
 
 /*
- * Opens a Wayland socket and puts its name into WAYLAND_DISPLAY. NULL after one log line, else
- * the name, which lives as long as the server.
+ * Opens a Wayland socket and puts its name into WAYLAND_DISPLAY, and a control socket, whose name
+ * is then in ORIEL_DISPLAY. NULL after one log line if there is no Wayland socket, else its name,
+ * which lives as long as the server.
  */
 const char *oriel_server_listen(struct oriel_server *server);
 

@@ -256,12 +256,15 @@ static void death_of_the_parent_ends_it(void **state) {
 	program_kill(&place->parent, SIGKILL);
 	assert_ended_well(place);
 
-	/* Which leaves its socket, and the socket's lock. */
-	char path[128];
-	snprintf(path, sizeof(path), "%s/%s", place->dir, socket_name);
-	assert_int_equal(unlink(path), 0);
-	snprintf(path, sizeof(path), "%s/%s.lock", place->dir, socket_name);
-	assert_int_equal(unlink(path), 0);
+	/* Which leaves its sockets, and the sockets' locks. */
+	const char *const names[] = { socket_name, "oriel-0" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[128];
+		snprintf(path, sizeof(path), "%s/%s", place->dir, names[i]);
+		assert_int_equal(unlink(path), 0);
+		snprintf(path, sizeof(path), "%s/%s.lock", place->dir, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
 	free(socket_name);
 }
 
