@@ -1,0 +1,146 @@
+#include "command.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+
+#define NAME_MAX_BYTES 63 /* of a guest's name, see oriel-guest-v1.xml */
+
+#define ADDED_COUNT 4
+
+/* True for -OPTION and --OPTION, which are the same to QEMU. */
+static bool is_option(const char *argument, const char *option) {
+	return argument[0] == '-' && strcmp(argument + (argument[1] == '-' ? 2 : 1), option) == 0;
+}
+
+static bool is_guest_name(const char *name, size_t length) {
+	if (length == 0 || length > NAME_MAX_BYTES) {
+		return false;
+	}
+	for (size_t i = 0; i < length; i++) {
+		if (iscntrl((unsigned char)name[i]) || name[i] == ' ' || name[i] == '=') {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Of "NAME,…" or "…,guest=NAME,…": where the name begins, or NULL. */
+static const char *find_name_in(const char *value) {
+	static const char key[] = "guest=";
+	for (const char *item = value; item != NULL;) {
+		if (strncmp(item, key, strlen(key)) == 0) {
+			return item + strlen(key);
+		}
+		if (item == value && item[strcspn(item, ",=")] != '=') {
+			return item;
+		}
+		item = strchr(item, ',');
+		item = item != NULL ? item + 1 : NULL;
+	}
+	return NULL;
+}
+
+char *command_find_name(char *const argv[]) {
+	const char *name = NULL;
+	for (int i = 0; argv[i] != NULL && argv[i + 1] != NULL; i++) {
+		if (is_option(argv[i], "name")) {
+			name = find_name_in(argv[i + 1]);
+		}
+	}
+	if (name == NULL) {
+		return NULL;
+	}
+	size_t length = strcspn(name, ",");
+	/* Two commas are one that belongs to the name, which a guest's cannot have. */
+	bool has_comma = name[length] == ',' && name[length + 1] == ',';
+	return is_guest_name(name, length) && !has_comma ? strndup(name, length) : NULL;
+}
+
+bool command_has_device(char *const argv[], const char *sysfs_name) {
+	/* QEMU takes a PCI address without its domain, if that is 0. */
+	static const char domain[] = "0000:";
+	const char *short_name = strncmp(sysfs_name, domain, strlen(domain)) == 0
+			? sysfs_name + strlen(domain)
+			: sysfs_name;
+	for (int i = 0; argv[i] != NULL && argv[i + 1] != NULL; i++) {
+		if (is_option(argv[i], "device") && strstr(argv[i + 1], "vfio-pci") != NULL &&
+				strstr(argv[i + 1], short_name) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* For free(), or NULL: the value of a QEMU option, in which a comma is written twice. */
+static char *escape(const char *value) {
+	char *escaped = malloc(2 * strlen(value) + 1);
+	if (escaped == NULL) {
+		return NULL;
+	}
+	char *at = escaped;
+	for (; *value != '\0'; value++) {
+		*at++ = *value;
+		if (*value == ',') {
+			*at++ = ',';
+		}
+	}
+	*at = '\0';
+	return escaped;
+}
+
+/*
+ * What QEMU 11 wants: the -device needs its id, or QEMU crashes when it saves the file by that name,
+ * and sysfsdev, or QEMU takes an mdev for a physical device. The ids have the device's name in them,
+ * so that one machine can have several. QEMU's own display of the device is off: it would be a
+ * second reader for nothing.
+ */
+char **command_add_device(char *const argv[], const struct device *device) {
+	int count = 0;
+	while (argv[count] != NULL) {
+		count++;
+	}
+	char **command = calloc((size_t)count + ADDED_COUNT + 1, sizeof(*command));
+	char *sysfs_path = escape(device->sysfs_path);
+	char *object = NULL, *vfio_pci = NULL;
+	if (command == NULL || sysfs_path == NULL) {
+		goto error;
+	}
+	if (asprintf(&object, "iommufd,id=oriel-iommufd-%s,fd=%d", device->node_name,
+			    device->iommufd_fd) < 0) {
+		object = NULL;
+		goto error;
+	}
+	if (asprintf(&vfio_pci,
+			    "vfio-pci,id=oriel-%s,iommufd=oriel-iommufd-%s,fd=%d,sysfsdev=%s,"
+			    "display=off",
+			    device->node_name, device->node_name, device->fd, sysfs_path) < 0) {
+		vfio_pci = NULL;
+		goto error;
+	}
+	free(sysfs_path);
+	memcpy(command, argv, (size_t)count * sizeof(*command));
+	command[count] = "-object";
+	command[count + 1] = object;
+	command[count + 2] = "-device";
+	command[count + 3] = vfio_pci;
+	return command;
+
+error:
+	free(object);
+	free(sysfs_path);
+	free(command);
+	return NULL;
+}
+
+void command_free(char **command, int argument_count) {
+	if (command == NULL) {
+		return;
+	}
+	free(command[argument_count + 1]);
+	free(command[argument_count + 3]);
+	free(command);
+}

@@ -1,0 +1,178 @@
+/* oriel-vfio(1): hands a VFIO device's display to oriel, and becomes the QEMU that has the device. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "device.h"
+#include "fd.h"
+#include "hand_over.h"
+#include "say.h"
+
+/* As a shell has it. */
+#define STATUS_CANNOT_RUN 126
+#define STATUS_NOT_FOUND 127
+
+struct options {
+	const char *name; /* NULL: by the command, or the device */
+	const char *output;
+	const char *display;
+	const char *device;
+	char **command;
+	int command_length;
+};
+
+void say(const char *format, ...) {
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "oriel-vfio: %s\n", text);
+}
+
+static void print_help(void) {
+	printf("Usage: oriel-vfio [OPTION...] DEVICE -- COMMAND [ARGUMENT...]\n"
+	       "Show the display of a VFIO device in oriel, and run the QEMU that uses the device.\n"
+	       "\n"
+	       "  --name NAME     the guest's name in oriel\n"
+	       "  --output NAME   the output to show it on\n"
+	       "  --display NAME  oriel's control socket (default: $ORIEL_DISPLAY or oriel-0)\n"
+	       "  -h, --help      print this and end\n"
+	       "  --version       print the version and end\n"
+	       "\n"
+	       "DEVICE is /dev/vfio/devices/vfioN, an mdev's UUID or a device's path in /sys.\n");
+}
+
+enum {
+	OPTION_DISPLAY = 256,
+	OPTION_NAME,
+	OPTION_OUTPUT,
+	OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "display", required_argument, NULL, OPTION_DISPLAY },
+	{ "help", no_argument, NULL, 'h' },
+	{ "name", required_argument, NULL, OPTION_NAME },
+	{ "output", required_argument, NULL, OPTION_OUTPUT },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* Ends the program where there is nothing to run. */
+static void options_parse(struct options *options, int argc, char *argv[]) {
+	*options = (struct options){ 0 };
+	int option;
+	/* The options end at DEVICE: what follows is not ours. */
+	while ((option = getopt_long(argc, argv, "+h", long_options, NULL)) != -1) {
+		switch (option) {
+		case OPTION_DISPLAY:
+			options->display = optarg;
+			break;
+		case OPTION_NAME:
+			options->name = optarg;
+			break;
+		case OPTION_OUTPUT:
+			options->output = optarg;
+			break;
+		case OPTION_VERSION:
+			printf("oriel-vfio " ORIEL_VERSION "\n");
+			exit(EXIT_SUCCESS);
+		case 'h':
+			print_help();
+			exit(EXIT_SUCCESS);
+		default:
+			exit(EXIT_FAILURE);
+		}
+	}
+	if (argc - optind < 3 || strcmp(argv[optind + 1], "--") != 0) {
+		say("expected DEVICE -- COMMAND [ARGUMENT...]; see oriel-vfio --help");
+		exit(EXIT_FAILURE);
+	}
+	options->device = argv[optind];
+	options->command = &argv[optind + 2];
+	options->command_length = argc - optind - 2;
+	if (options->display == NULL) {
+		options->display = getenv("ORIEL_DISPLAY");
+	}
+	if (options->display == NULL || options->display[0] == '\0') {
+		options->display = "oriel-0";
+	}
+}
+
+static bool hand_over_device(const struct options *options, const struct device *device) {
+	char *found_name = options->name == NULL ? command_find_name(options->command) : NULL;
+	/* This process, which becomes the machine: exec keeps the process. */
+	int process_fd = pidfd_open(getpid(), 0);
+	bool is_accepted = false;
+	if (process_fd < 0) {
+		say("no pidfd: %s", strerror(errno));
+	} else {
+		const struct hand_over request = {
+			.display = options->display,
+			.guest_name = options->name != NULL  ? options->name
+					: found_name != NULL ? found_name
+							     : device->sysfs_name,
+			.output_name = options->output,
+			.device_fd = device->fd,
+			.process_fd = process_fd,
+		};
+		is_accepted = hand_over(&request);
+	}
+	sb_fd_clear(&process_fd);
+	free(found_name);
+	return is_accepted;
+}
+
+static bool inherit(int fd) {
+	if (fcntl(fd, F_SETFD, 0) != 0) {
+		say("cannot pass a file on: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* Does not return on success. */
+static int run(const struct options *options, const struct device *device) {
+	char **command = command_add_device(options->command, device);
+	if (command == NULL) {
+		say("out of memory");
+		return EXIT_FAILURE;
+	}
+	int status = EXIT_FAILURE;
+	if (inherit(device->fd) && inherit(device->iommufd_fd)) {
+		execvp(command[0], command);
+		int error = errno;
+		say("cannot run %s: %s", command[0], strerror(error));
+		status = error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
+	}
+	command_free(command, options->command_length);
+	return status;
+}
+
+int main(int argc, char *argv[]) {
+	struct options options;
+	options_parse(&options, argc, argv);
+	struct device device;
+	if (!device_open(&device, options.device)) {
+		return EXIT_FAILURE;
+	}
+	int status = EXIT_FAILURE;
+	if (command_has_device(options.command, device.sysfs_name)) {
+		say("the command has a -device vfio-pci for %s: leave it out, it is added",
+				device.sysfs_name);
+	} else if (hand_over_device(&options, &device) && device_check_free(&device)) {
+		/* In this order: oriel closes the device that the machine before had, if any. */
+		status = run(&options, &device);
+	}
+	device_finish(&device);
+	return status;
+}
