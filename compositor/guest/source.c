@@ -112,6 +112,11 @@ void oriel_source_end(struct oriel_source *source) {
 static void source_handle_release_done(struct oriel_release *release, void *data) {
 	struct oriel_source *source = data;
 	source->counters.released++;
+	for (size_t plane = 0; plane < ORIEL_GUEST_PLANE_COUNT; plane++) {
+		if (source->newest[plane] == release) {
+			source->newest[plane] = NULL;
+		}
+	}
 	if (source->ops->release != NULL) {
 		source->ops->release(source, release->buffer);
 	}
@@ -121,6 +126,10 @@ bool oriel_source_wants(const struct oriel_source *source, enum oriel_guest_plan
 		const struct oriel_guest_buffer *buffer) {
 	return source->consumer != NULL &&
 			source->consumer->wants(source->consumer_data, plane, buffer);
+}
+
+bool oriel_source_is_held(const struct oriel_source *source, enum oriel_guest_plane plane) {
+	return source->newest[plane] != NULL;
 }
 
 bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_picture *picture) {
@@ -150,6 +159,7 @@ bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_
 		oriel_guest_frame_set_damage(frame, picture->damage);
 	}
 	wl_list_insert(&source->releases, &release->link);
+	source->newest[picture->plane] = release;
 	source->counters.taken++;
 	source->serials[picture->plane]++;
 	source->pacing.changed_ns = frame->taken_ns;

@@ -61,6 +61,8 @@ struct oriel_source {
 	struct oriel_pacing pacing;
 	struct oriel_source_counters counters;
 	struct wl_list releases; /* oriel_release.link: promises not kept yet */
+	/* Of the frame of each plane that was taken last; NULL once it is kept. */
+	struct oriel_release *newest[ORIEL_GUEST_PLANE_COUNT];
 };
 
 /* The drivers, each defined in its own file under drivers/. */
@@ -94,6 +96,13 @@ bool oriel_source_wants(const struct oriel_source *source, enum oriel_guest_plan
  * called for it, once, and possibly before this returns.
  */
 bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_picture *picture);
+
+/*
+ * True while the frame of plane that was taken last is not released. Once it is, with no other one
+ * taken since, the consumer has let go of it: it was rejected, or nothing is shown any more. Then
+ * the guest's picture has to be submitted anew, though nothing has changed in it.
+ */
+bool oriel_source_is_held(const struct oriel_source *source, enum oriel_guest_plane plane);
 
 /* The cursor's picture is the last one submitted, and is there now; NULL: it is not shown. */
 void oriel_source_set_cursor(struct oriel_source *source, const struct oriel_guest_cursor *cursor);

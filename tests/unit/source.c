@@ -359,6 +359,40 @@ static void submit_counts_the_planes_apart(void **state) {
 	}
 }
 
+static void newest_frame_is_held_until_its_release(void **state) {
+	const struct oriel_source_picture primary = { .buffer = context.buffer };
+	const struct oriel_source_picture cursor = {
+		.plane = ORIEL_GUEST_PLANE_CURSOR,
+		.buffer = context.buffer,
+	};
+	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
+	assert_true(oriel_source_submit(context.source, &primary));
+	assert_true(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
+	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_CURSOR));
+
+	/* The end of an older one says nothing. */
+	assert_true(oriel_source_submit(context.source, &primary));
+	assert_true(oriel_source_submit(context.source, &cursor));
+	destroy_held(0);
+	assert_true(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
+	destroy_held(1);
+	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
+	assert_true(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_CURSOR));
+	destroy_held(2);
+	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_CURSOR));
+
+	/* A newest one that goes first leaves the older one, which is not what the guest shows. */
+	assert_true(oriel_source_submit(context.source, &primary));
+	assert_true(oriel_source_submit(context.source, &primary));
+	destroy_held(4);
+	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
+	destroy_held(3);
+
+	context.drops = true;
+	assert_true(oriel_source_submit(context.source, &primary));
+	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
+}
+
 static void set_cursor_reaches_who_listens(void **state) {
 	const struct oriel_guest_cursor cursor = { .x = 3, .y = -4 };
 	oriel_source_set_cursor(context.source, &cursor);
@@ -464,6 +498,7 @@ int main(void) {
 		TEST(submit_passes_on_plane_cursor_and_damage),
 		TEST(submit_without_damage_leaves_it_unknown),
 		TEST(submit_counts_the_planes_apart),
+		TEST(newest_frame_is_held_until_its_release),
 		TEST(set_cursor_reaches_who_listens),
 		TEST(adopt_by_a_driver_without_it_closes_the_file),
 		TEST(set_state_tells_each_change_once),
