@@ -127,6 +127,13 @@ static const struct wlr_buffer_impl buffer_impl = {
 	.end_data_ptr_access = buffer_handle_end_data_ptr_access,
 };
 
+bool oriel_guest_buffer_attributes_equal(const struct oriel_guest_buffer_attributes *a,
+		const struct oriel_guest_buffer_attributes *b) {
+	return a->width == b->width && a->height == b->height && a->format == b->format &&
+			a->modifier == b->modifier && a->stride_bytes == b->stride_bytes &&
+			a->offset_bytes == b->offset_bytes;
+}
+
 struct oriel_guest_buffer *oriel_guest_buffer_create(
 		const struct oriel_guest_buffer_attributes *attributes,
 		enum oriel_guest_memory memory, int take_fd) {

@@ -26,6 +26,9 @@ struct oriel_guest_buffer_attributes {
 	uint64_t offset_bytes; /* of the first pixel */
 };
 
+bool oriel_guest_buffer_attributes_equal(const struct oriel_guest_buffer_attributes *a,
+		const struct oriel_guest_buffer_attributes *b);
+
 enum oriel_guest_memory {
 	ORIEL_GUEST_MEMORY_DMABUF, /* the fd is a dma-buf */
 	ORIEL_GUEST_MEMORY_SHARED, /* the fd is a memfd: mapped, never imported */

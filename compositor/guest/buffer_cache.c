@@ -7,17 +7,20 @@ struct buffer_cache_entry {
 	struct wl_list link; /* oriel_buffer_cache.entries */
 	uint64_t id;
 	struct oriel_guest_buffer *buffer; /* the creator's reference */
+	uint64_t size_bytes; /* ORIEL_BUFFER_CACHE_BYTES_MAX at most, so that sums do not overflow */
 };
 
 void oriel_buffer_cache_init(struct oriel_buffer_cache *cache) {
 	wl_list_init(&cache->entries);
 	cache->count = 0;
+	cache->size_bytes = 0;
 }
 
 static void buffer_cache_entry_destroy(
 		struct oriel_buffer_cache *cache, struct buffer_cache_entry *entry) {
 	wl_list_remove(&entry->link);
 	cache->count--;
+	cache->size_bytes -= entry->size_bytes;
 	oriel_guest_buffer_drop(entry->buffer);
 	free(entry);
 }
@@ -43,20 +46,14 @@ static struct buffer_cache_entry *buffer_cache_find(struct oriel_buffer_cache *c
 	return NULL;
 }
 
-static bool attributes_equal(const struct oriel_guest_buffer_attributes *a,
-		const struct oriel_guest_buffer_attributes *b) {
-	return a->width == b->width && a->height == b->height && a->format == b->format &&
-			a->modifier == b->modifier && a->stride_bytes == b->stride_bytes &&
-			a->offset_bytes == b->offset_bytes;
-}
-
 struct oriel_guest_buffer *oriel_buffer_cache_get(struct oriel_buffer_cache *cache, uint64_t id,
 		const struct oriel_guest_buffer_attributes *attributes) {
 	struct buffer_cache_entry *entry = buffer_cache_find(cache, id);
 	if (entry == NULL) {
 		return NULL;
 	}
-	if (!attributes_equal(oriel_guest_buffer_get_attributes(entry->buffer), attributes)) {
+	if (!oriel_guest_buffer_attributes_equal(
+			    oriel_guest_buffer_get_attributes(entry->buffer), attributes)) {
 		buffer_cache_entry_destroy(cache, entry);
 		return NULL;
 	}
@@ -66,7 +63,7 @@ struct oriel_guest_buffer *oriel_buffer_cache_get(struct oriel_buffer_cache *cac
 }
 
 bool oriel_buffer_cache_put(struct oriel_buffer_cache *cache, uint64_t id,
-		struct oriel_guest_buffer *take_buffer) {
+		struct oriel_guest_buffer *take_buffer, uint64_t size_bytes) {
 	assert(buffer_cache_find(cache, id) == NULL);
 	struct buffer_cache_entry *entry = calloc(1, sizeof(*entry));
 	if (entry == NULL) {
@@ -75,8 +72,13 @@ bool oriel_buffer_cache_put(struct oriel_buffer_cache *cache, uint64_t id,
 	}
 	entry->id = id;
 	entry->buffer = take_buffer;
+	entry->size_bytes = size_bytes < ORIEL_BUFFER_CACHE_BYTES_MAX ? size_bytes
+								      : ORIEL_BUFFER_CACHE_BYTES_MAX;
 	wl_list_insert(&cache->entries, &entry->link);
-	if (++cache->count > ORIEL_BUFFER_CACHE_MAX) {
+	cache->count++;
+	cache->size_bytes += entry->size_bytes;
+	while (cache->count > ORIEL_BUFFER_CACHE_MAX ||
+			(cache->size_bytes > ORIEL_BUFFER_CACHE_BYTES_MAX && cache->count > 1)) {
 		struct buffer_cache_entry *oldest =
 				wl_container_of(cache->entries.prev, oldest, link);
 		buffer_cache_entry_destroy(cache, oldest);

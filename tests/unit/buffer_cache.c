@@ -40,6 +40,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
 	oriel_buffer_cache_finish(&context.cache);
 	assert_int_equal(context.cache.count, 0);
+	assert_int_equal(context.cache.size_bytes, 0);
 	assert_int_equal(fds_count_open(), context.fds_before);
 	return 0;
 }
@@ -56,10 +57,14 @@ static struct buffer_watch *make_buffer(void) {
 	return watch;
 }
 
-static struct buffer_watch *put(uint64_t id) {
+static struct buffer_watch *put_sized(uint64_t id, uint64_t size_bytes) {
 	struct buffer_watch *watch = make_buffer();
-	assert_true(oriel_buffer_cache_put(&context.cache, id, watch->buffer));
+	assert_true(oriel_buffer_cache_put(&context.cache, id, watch->buffer, size_bytes));
 	return watch;
+}
+
+static struct buffer_watch *put(uint64_t id) {
+	return put_sized(id, 4096);
 }
 
 static struct oriel_guest_buffer *get(uint64_t id) {
@@ -105,6 +110,42 @@ static void put_keeps_up_to_its_bound(void **state) {
 		assert_false(watches[i].destroyed);
 		assert_ptr_equal(get(i), watches[i].buffer);
 	}
+}
+
+static void put_keeps_up_to_its_bound_of_memory(void **state) {
+	const struct buffer_watch *first = put_sized(1, ORIEL_BUFFER_CACHE_BYTES_MAX / 2);
+	const struct buffer_watch *second = put_sized(2, ORIEL_BUFFER_CACHE_BYTES_MAX / 2 - 1);
+	const struct buffer_watch *third = put_sized(3, 1);
+	assert_false(first->destroyed);
+	assert_int_equal(context.cache.size_bytes, ORIEL_BUFFER_CACHE_BYTES_MAX);
+
+	const struct buffer_watch *fourth = put_sized(4, 1);
+	assert_true(first->destroyed);
+	assert_false(second->destroyed);
+	assert_int_equal(context.cache.count, 3);
+
+	/* As many go as have to. */
+	const struct buffer_watch *fifth = put_sized(5, ORIEL_BUFFER_CACHE_BYTES_MAX - 1);
+	assert_true(second->destroyed && third->destroyed);
+	assert_false(fourth->destroyed);
+	assert_false(fifth->destroyed);
+}
+
+static void put_of_any_size_fits(void **state) {
+	static const uint64_t sizes[] = { ORIEL_BUFFER_CACHE_BYTES_MAX,
+		ORIEL_BUFFER_CACHE_BYTES_MAX + 1, UINT64_MAX };
+	for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+		const struct buffer_watch *before = put(100 + i);
+		const struct buffer_watch *large = put_sized(i, sizes[i]);
+		assert_true(before->destroyed);
+		assert_ptr_equal(get(i), large->buffer);
+		assert_int_equal(context.cache.count, 1);
+	}
+	/* And makes room again. */
+	put(200);
+	put(201);
+	assert_int_equal(context.cache.count, 2);
+	assert_int_equal(context.cache.size_bytes, 2 * 4096);
 }
 
 static void put_evicts_the_least_recently_used(void **state) {
@@ -176,7 +217,7 @@ static void get_other_attributes_leaves_the_old_buffer_to_its_readers(void **sta
 static void put_without_memory_drops_the_buffer(void **state) {
 	const struct buffer_watch *kept = put(1), *lost = make_buffer();
 	shortage_of_memory_begin(1);
-	bool ok = oriel_buffer_cache_put(&context.cache, 2, lost->buffer);
+	bool ok = oriel_buffer_cache_put(&context.cache, 2, lost->buffer, 4096);
 	assert_int_equal(shortage_of_memory_end(), 1);
 	assert_false(ok);
 	assert_true(lost->destroyed);
@@ -203,6 +244,8 @@ int main(void) {
 		TEST(get_unknown_id_is_null),
 		TEST(get_id_that_came_back_is_the_same_buffer),
 		TEST(put_keeps_up_to_its_bound),
+		TEST(put_keeps_up_to_its_bound_of_memory),
+		TEST(put_of_any_size_fits),
 		TEST(put_evicts_the_least_recently_used),
 		TEST(put_leaves_an_evicted_buffer_to_its_readers),
 		TEST(get_other_attributes_drops_the_old_buffer),

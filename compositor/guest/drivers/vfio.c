@@ -294,7 +294,7 @@ static struct oriel_guest_buffer *vfio_open_buffer(struct vfio *vfio, uint64_t n
 
 	struct oriel_guest_buffer *buffer =
 			oriel_guest_buffer_create(attributes, ORIEL_GUEST_MEMORY_DMABUF, dmabuf_fd);
-	if (buffer == NULL || !oriel_buffer_cache_put(&vfio->cache, id, buffer)) {
+	if (buffer == NULL || !oriel_buffer_cache_put(&vfio->cache, id, buffer, size_bytes)) {
 		vfio_complain(vfio, now_ns, "%s: %s", what, strerror(ENOMEM));
 		return NULL;
 	}
