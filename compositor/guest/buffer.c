@@ -93,6 +93,10 @@ static bool buffer_map(struct oriel_guest_buffer *buffer) {
 	return true;
 }
 
+static void *buffer_get_pixels(const struct oriel_guest_buffer *buffer) {
+	return (char *)buffer->map + buffer->attributes.offset_bytes;
+}
+
 static bool buffer_handle_begin_data_ptr_access(struct wlr_buffer *wlr_buffer, uint32_t flags,
 		void **ret_data, uint32_t *ret_format, size_t *ret_stride) {
 	struct oriel_guest_buffer *buffer = buffer_from_wlr_buffer(wlr_buffer);
@@ -106,7 +110,7 @@ static bool buffer_handle_begin_data_ptr_access(struct wlr_buffer *wlr_buffer, u
 		}
 		buffer->in_cpu_access = err == 0;
 	}
-	*ret_data = (char *)buffer->map + buffer->attributes.offset_bytes;
+	*ret_data = buffer_get_pixels(buffer);
 	*ret_format = buffer->attributes.format;
 	*ret_stride = buffer->attributes.stride_bytes;
 	return true;
@@ -198,4 +202,24 @@ enum oriel_guest_read_path oriel_guest_buffer_get_read_path(const struct oriel_g
 
 bool oriel_guest_buffer_can_map(struct oriel_guest_buffer *buffer) {
 	return buffer_map(buffer);
+}
+
+int oriel_guest_buffer_begin_look(struct oriel_guest_buffer *buffer, const void **ret_data) {
+	if (!buffer_map(buffer)) {
+		return -ENODEV;
+	}
+	if (buffer->memory == ORIEL_GUEST_MEMORY_DMABUF) {
+		int err = oriel_cpu_access_begin(buffer->fd);
+		if (err != 0) {
+			return err;
+		}
+	}
+	*ret_data = buffer_get_pixels(buffer);
+	return 0;
+}
+
+void oriel_guest_buffer_end_look(struct oriel_guest_buffer *buffer) {
+	if (buffer->memory == ORIEL_GUEST_MEMORY_DMABUF) {
+		oriel_cpu_access_end(buffer->fd);
+	}
 }

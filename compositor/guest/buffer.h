@@ -78,4 +78,15 @@ enum oriel_guest_read_path oriel_guest_buffer_get_read_path(const struct oriel_g
 /* True if the memory can be mapped for reading. */
 bool oriel_guest_buffer_can_map(struct oriel_guest_buffer *buffer);
 
+/*
+ * Begins reading the pixels as they are now, by the CPU and whatever the read path is: to look for
+ * changes, not to show them. Waits for nobody (guest/cpu_access.h). While it lasts nothing else
+ * reads the buffer by the CPU.
+ *
+ * Returns 0: *ret_data is the first pixel until oriel_guest_buffer_end_look(). -EBUSY: a writer is at
+ * work, and nothing has begun; with any other -errno neither: the memory cannot be read.
+ */
+int oriel_guest_buffer_begin_look(struct oriel_guest_buffer *buffer, const void **ret_data);
+void oriel_guest_buffer_end_look(struct oriel_guest_buffer *buffer);
+
 #endif

@@ -49,6 +49,11 @@ uint32_t oriel_validate_get_opaque_format(uint32_t format) {
 	return found != NULL ? found->opaque : format;
 }
 
+size_t oriel_validate_get_pixel_bytes(uint32_t format) {
+	const struct validate_format *found = format_find(format);
+	return found != NULL ? found->pixel_bytes : 0;
+}
+
 /* The four characters of a fourcc, with those that a terminal might act on left out. */
 static void format_get_name(uint32_t format, char name[static 5]) {
 	for (size_t i = 0; i < 4; i++) {
@@ -131,4 +136,17 @@ bool oriel_validate_buffer(const struct oriel_guest_buffer_attributes *attribute
 		return false;
 	}
 	return true;
+}
+
+bool oriel_validate_cursor(const struct oriel_guest_buffer_attributes *attributes,
+		uint64_t size_bytes, char message[static ORIEL_VALIDATE_MESSAGE_SIZE]) {
+	const int width = attributes->width, height = attributes->height;
+	if (width > ORIEL_VALIDATE_CURSOR_SIZE_MAX || height > ORIEL_VALIDATE_CURSOR_SIZE_MAX) {
+		snprintf(message, ORIEL_VALIDATE_MESSAGE_SIZE,
+				"a cursor of %dx%d pixels is larger than %dx%d, the most that is shown",
+				width, height, ORIEL_VALIDATE_CURSOR_SIZE_MAX,
+				ORIEL_VALIDATE_CURSOR_SIZE_MAX);
+		return false;
+	}
+	return oriel_validate_buffer(attributes, size_bytes, message);
 }

@@ -21,6 +21,9 @@
 /* struct wlr_dmabuf_attributes and the kernel's ADDFB2 hold an offset in 32 bits. */
 #define ORIEL_VALIDATE_OFFSET_MAX UINT32_MAX
 
+/* Pixels in a row of a cursor's picture, and rows: twice what GPUs have as a cursor plane. */
+#define ORIEL_VALIDATE_CURSOR_SIZE_MAX 512
+
 #define ORIEL_VALIDATE_MESSAGE_SIZE 160
 
 /*
@@ -34,6 +37,13 @@
  */
 bool oriel_validate_buffer(const struct oriel_guest_buffer_attributes *attributes,
 		uint64_t size_bytes, char message[static ORIEL_VALIDATE_MESSAGE_SIZE]);
+
+/* The same for a cursor's picture, which must not be larger than a cursor. */
+bool oriel_validate_cursor(const struct oriel_guest_buffer_attributes *attributes,
+		uint64_t size_bytes, char message[static ORIEL_VALIDATE_MESSAGE_SIZE]);
+
+/* Of a format that passes; 0 for any other one. */
+size_t oriel_validate_get_pixel_bytes(uint32_t format);
 
 /*
  * The same format without its alpha channel: a guest's primary plane has nothing beneath it, and

@@ -250,6 +250,44 @@ static void opaque_format_drops_alpha_only(void **state) {
 	}
 }
 
+static void pixel_bytes_are_those_of_formats_that_pass(void **state) {
+	assert_int_equal(oriel_validate_get_pixel_bytes(DRM_FORMAT_ARGB8888), 4);
+	assert_int_equal(oriel_validate_get_pixel_bytes(DRM_FORMAT_RGB565), 2);
+	assert_int_equal(oriel_validate_get_pixel_bytes(DRM_FORMAT_NV12), 0);
+	assert_int_equal(oriel_validate_get_pixel_bytes(0), 0);
+}
+
+static void cursor_passes_up_to_its_own_limit(void **state) {
+	static const struct {
+		int width, height;
+		bool valid;
+	} cases[] = {
+		{ 0, 16, false },
+		{ 64, 16, true },
+		{ ORIEL_VALIDATE_CURSOR_SIZE_MAX - 1, 16, true },
+		{ ORIEL_VALIDATE_CURSOR_SIZE_MAX, ORIEL_VALIDATE_CURSOR_SIZE_MAX, true },
+		{ ORIEL_VALIDATE_CURSOR_SIZE_MAX + 1, 16, false },
+		{ 64, ORIEL_VALIDATE_CURSOR_SIZE_MAX + 1, false },
+		{ INT_MAX, INT_MAX, false },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct oriel_guest_buffer_attributes attributes = good;
+		attributes.width = cases[i].width;
+		attributes.height = cases[i].height;
+		attributes.stride_bytes = 4096;
+		attributes.format = DRM_FORMAT_ARGB8888;
+		char message[ORIEL_VALIDATE_MESSAGE_SIZE] = "";
+		assert_int_equal(oriel_validate_cursor(&attributes, UINT64_MAX, message),
+				cases[i].valid);
+		assert_int_equal(cases[i].valid, message[0] == '\0');
+	}
+	/* All else is as for any picture. */
+	char message[ORIEL_VALIDATE_MESSAGE_SIZE];
+	assert_true(oriel_validate_cursor(&good, END_BYTES, message));
+	assert_false(oriel_validate_cursor(&good, END_BYTES - 1, message));
+	assert_non_null(strstr(message, "8431"));
+}
+
 static void refusal_names_the_numbers(void **state) {
 	char message[ORIEL_VALIDATE_MESSAGE_SIZE];
 
@@ -278,6 +316,8 @@ int main(void) {
 		cmocka_unit_test(only_formats_that_all_renderers_read_pass),
 		cmocka_unit_test(every_modifier_passes),
 		cmocka_unit_test(opaque_format_drops_alpha_only),
+		cmocka_unit_test(pixel_bytes_are_those_of_formats_that_pass),
+		cmocka_unit_test(cursor_passes_up_to_its_own_limit),
 		cmocka_unit_test(refusal_names_the_numbers),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,60 @@
+#ifndef ORIEL_GUEST_DAMAGE_H
+#define ORIEL_GUEST_DAMAGE_H
+
+#include <pixman.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guest/buffer.h"
+#include "guest/tile_hash.h"
+
+/*
+ * Finds out whether a guest has drawn into a plane's buffer since it was last looked at, and where,
+ * for devices that tell neither:
+ *
+ *	another buffer than last time			everything
+ *	a writer is at work in it			everything, and again when it is done
+ *	it can be mapped, and nobody writes		what a hash of its tiles finds
+ *	it cannot be read by the CPU			everything, with each look: it cannot be known
+ *
+ * Fences alone would not do. A dma-buf forgets a fence that has signalled, so that a write which
+ * began and ended between two looks leaves no trace there; and a guest that draws by its CPU
+ * leaves none at all. Its pixels do.
+ *
+ * Whatever is found is true of the moment of the look, which comes before the picture is shown. The
+ * guest may draw in between and be shown ahead of its time, but nothing that it has drawn is missed:
+ * the next look finds what the last one has not seen.
+ *
+ * The hashes may take a tenth of one core. A buffer whose looks take more than that of the time
+ * between them, ORIEL_DAMAGE_DEAR_LOOKS times in a row, is not read any more but taken for changed
+ * with each look. So is, from the start, one whose first rows tell that a look would hold up the main
+ * loop. Both come of memory that the CPU reads slowly, such as a video card's, or of a huge picture.
+ */
+#define ORIEL_DAMAGE_DEAR_LOOKS 8
+
+struct oriel_damage {
+	struct oriel_tile_hash hash; /* of buffer's pixels, or forgotten */
+	struct oriel_guest_buffer *buffer; /* that was looked at last, locked; may be NULL */
+	struct oriel_guest_buffer_attributes attributes; /* of that, also after it was let go */
+	pixman_region32_t region; /* what the last look found */
+	uint64_t hashed_ns; /* the time of the last look that read pixels */
+	unsigned int dear_looks; /* in a row */
+	bool is_dear; /* buffers of such attributes are not read any more */
+};
+
+void oriel_damage_init(struct oriel_damage *damage);
+/* Afterwards damage is as after oriel_damage_init(). */
+void oriel_damage_finish(struct oriel_damage *damage);
+
+/* The next look finds everything. Lets the buffer go. */
+void oriel_damage_forget(struct oriel_damage *damage);
+
+/*
+ * Looks at buffer, which is what the plane shows at now_ns (CLOCK_MONOTONIC). False if it has
+ * nothing new. Otherwise *ret_region is what differs from the last look, valid until the next one,
+ * or NULL: then anything may. Waits for nobody.
+ */
+bool oriel_damage_look(struct oriel_damage *damage, struct oriel_guest_buffer *buffer,
+		uint64_t now_ns, const pixman_region32_t **ret_region);
+
+#endif
