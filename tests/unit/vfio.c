@@ -125,9 +125,8 @@ static void create_of_device_in_use_says_so(void **state) {
 	assert_int_equal(mock.queries, 0);
 }
 
-static void create_of_device_without_dmabufs_fails(void **state) {
+static void create_of_device_without_display_fails(void **state) {
 	mock.probe_dmabuf_error = EINVAL;
-	create_fails(DEVICE_PATH, "as a region only");
 	mock.probe_region_error = EINVAL;
 	create_fails(DEVICE_PATH, "has no display");
 	mock.probe_dmabuf_error = ENOTTY;
@@ -239,18 +238,11 @@ static void handed_over_file_not_yet_bound_waits_silently(void **state) {
 }
 
 static void handed_over_file_that_is_no_display_once_bound_is_lost(void **state) {
-	static const struct {
-		int region_error;
-		const char *text;
-	} cases[] = {
-		{ 0, "as a region only" },
-		{ EINVAL, "has no display" },
-		{ ENOTTY, "has no display" },
-	};
-	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+	static const int errors[] = { EINVAL, ENOTTY };
+	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
 		reset();
 		mock.probe_dmabuf_error = EINVAL;
-		mock.probe_region_error = cases[i].region_error;
+		mock.probe_region_error = errors[i];
 		int fd;
 		struct oriel_source *source = create_handed_over(&fd);
 		assert_non_null(source);
@@ -259,7 +251,7 @@ static void handed_over_file_that_is_no_display_once_bound_is_lost(void **state)
 		mock.bound = true;
 		poll_for(source, 3000 * MSEC_NS);
 		assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_LOST);
-		assert_one_line(cases[i].text);
+		assert_one_line("has no display");
 		assert_int_equal(mock.queries, 0);
 		/* Of the file only the part that is not ours is still open. */
 		assert_int_equal(fds_count_open(), fd_count_at_start + 1);
@@ -300,6 +292,7 @@ struct poll_case {
 #define RUNNING ORIEL_SOURCE_STATE_RUNNING
 #define WAITING ORIEL_SOURCE_STATE_WAITING
 #define OFF ORIEL_SOURCE_STATE_OFF
+#define FAILING ORIEL_SOURCE_STATE_ERROR
 #define LOST ORIEL_SOURCE_STATE_LOST
 
 /* clang-format off */
@@ -336,16 +329,19 @@ static struct poll_case poll_cases[] = {
 		{ .state = RUNNING, .frames = EACH },
 	} },
 	{ "no_memory_for_longer_is_told_once_and_no_reason_to_give_up", {
-		{ .time_ms = 30000, .query_error = ENOMEM, .state = WAITING,
+		{ .time_ms = 30000, .query_error = ENOMEM, .state = FAILING,
 			.lines = 1, .line = "cannot be queried: Cannot allocate memory" },
 		{ .state = RUNNING, .frames = EACH, .gets = 1 },
 	} },
-	{ "unexpected_error_is_told_once_for_each_kind_and_leaves_the_state", {
+	{ "unexpected_error_is_told_once_for_each_kind_and_is_an_error_state_if_it_stays", {
 		{ .state = RUNNING, .frames = EACH, .gets = 1 },
-		{ .time_ms = 30000, .query_error = EFAULT, .state = RUNNING,
+		{ .time_ms = 950, .query_error = EFAULT, .state = RUNNING,
 			.lines = 1, .line = "cannot be queried: Bad address" },
-		{ .time_ms = 30000, .query_error = EINVAL, .state = RUNNING,
+		{ .time_ms = 30000, .query_error = EFAULT, .state = FAILING },
+		{ .state = RUNNING, .frames = EACH },
+		{ .time_ms = 30000, .query_error = EINVAL, .state = FAILING,
 			.lines = 1, .line = "cannot be queried: Invalid argument" },
+		{ .off = true, .state = OFF },
 		{ .state = RUNNING, .frames = EACH },
 	} },
 	{ "device_that_seems_dead_for_less_than_a_second_is_not_lost", {
@@ -360,7 +356,10 @@ static struct poll_case poll_cases[] = {
 	{ "device_that_answers_EIO_for_longer_is_lost", {
 		{ .time_ms = 5000, .query_error = EIO, .state = LOST,
 			.lines = 1, .line = "the device is gone: Input/output error" },
-		{ .time_ms = 5000, .state = LOST },
+		{ .time_ms = 5000, .query_error = ENODEV, .state = LOST },
+		{ .state = RUNNING, .frames = SOME, .gets = 1,
+			.lines = 1, .line = "the device is back" },
+		{ .time_ms = 5000, .state = RUNNING, .frames = EACH },
 	} },
 	{ "device_that_answers_ENODEV_for_longer_is_lost", {
 		{ .state = RUNNING, .frames = EACH, .gets = 1 },
@@ -381,7 +380,7 @@ static struct poll_case poll_cases[] = {
 		{ .state = RUNNING, .frames = EACH, .gets = 1 },
 	} },
 	{ "buffer_that_does_not_open_for_longer_is_told_once", {
-		{ .time_ms = 16 * 200, .get_error = EINVAL, .state = WAITING, .gets = 200,
+		{ .time_ms = 16 * 200, .get_error = EINVAL, .state = FAILING, .gets = 200,
 			.lines = 1, .line = "buffer cannot be opened: Invalid argument" },
 		{ .state = RUNNING, .frames = EACH, .gets = 1 },
 	} },
@@ -392,7 +391,7 @@ static struct poll_case poll_cases[] = {
 		{ .state = RUNNING, .frames = EACH, .gets = 1 },
 	} },
 	{ "buffer_that_is_too_small_is_told_once_and_asked_for_once_a_second", {
-		{ .time_ms = 3200, .memory_bytes = 640 * 480 * 4 - 1, .state = WAITING, .gets = 4,
+		{ .time_ms = 3200, .memory_bytes = 640 * 480 * 4 - 1, .state = FAILING, .gets = 4,
 			.lines = 1, .line = "its buffer at 1228799" },
 		{ .time_ms = 1600, .state = RUNNING, .frames = SOME, .gets = 1 },
 	} },
@@ -735,7 +734,7 @@ int main(void) {
 		TEST(create_with_path_that_does_not_open_says_why),
 		TEST(create_without_iommufd_says_so),
 		TEST(create_of_device_in_use_says_so),
-		TEST(create_of_device_without_dmabufs_fails),
+		TEST(create_of_device_without_display_fails),
 		TEST(create_by_sysfs_opens_the_device_found_there),
 		TEST(create_by_sysfs_without_device_names_the_path),
 		TEST(handed_over_file_stays_open_but_is_not_inherited),

@@ -4,6 +4,7 @@
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <linux/vfio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -171,8 +172,44 @@ static int mock_bind(struct vfio_device_bind_iommufd *bind) {
 	return 0;
 }
 
+static void mock_fill_info(struct vfio_device_gfx_plane_info *info, const struct plane *plane) {
+	/* As kvmgt does for a plane that is off: nothing is written. */
+	if (plane->format == 0) {
+		return;
+	}
+	info->drm_format = plane->format;
+	info->drm_format_mod = plane->modifier;
+	info->width = plane->width;
+	info->height = plane->height;
+	info->stride = plane->stride;
+	info->size = plane->size;
+	if (info->flags == VFIO_GFX_PLANE_TYPE_REGION) {
+		info->region_index = plane->id;
+	} else {
+		info->dmabuf_id = plane->id;
+	}
+}
+
+static int mock_query_cursor(struct vfio_device_gfx_plane_info *info) {
+	/* Of a display that is a region nobody asks for it. */
+	assert_int_equal(info->flags, VFIO_GFX_PLANE_TYPE_DMABUF);
+	mock.cursor_queries++;
+	if (mock.cursor_error != 0) {
+		return fail_with(mock.cursor_error);
+	}
+	mock_fill_info(info, &mock.cursor);
+	info->x_pos = mock.cursor_x;
+	info->y_pos = mock.cursor_y;
+	info->x_hot = mock.cursor_hot_x;
+	info->y_hot = mock.cursor_hot_y;
+	return 0;
+}
+
 static int mock_query_plane(struct vfio_device_gfx_plane_info *info) {
 	assert_true(info->argsz >= offsetof(struct vfio_device_gfx_plane_info, region_index) + 4);
+	if (info->drm_plane_type == DRM_PLANE_TYPE_CURSOR) {
+		return mock_query_cursor(info);
+	}
 	assert_int_equal(info->drm_plane_type, DRM_PLANE_TYPE_PRIMARY);
 	switch (info->flags) {
 	case VFIO_GFX_PLANE_TYPE_PROBE | VFIO_GFX_PLANE_TYPE_DMABUF:
@@ -180,6 +217,10 @@ static int mock_query_plane(struct vfio_device_gfx_plane_info *info) {
 	case VFIO_GFX_PLANE_TYPE_PROBE | VFIO_GFX_PLANE_TYPE_REGION:
 		return mock.probe_region_error != 0 ? fail_with(mock.probe_region_error) : 0;
 	case VFIO_GFX_PLANE_TYPE_DMABUF:
+		assert_int_equal(mock.probe_dmabuf_error, 0);
+		break;
+	case VFIO_GFX_PLANE_TYPE_REGION:
+		assert_int_equal(mock.probe_region_error, 0);
 		break;
 	default:
 		fail_msg("flags %#x", info->flags);
@@ -192,23 +233,18 @@ static int mock_query_plane(struct vfio_device_gfx_plane_info *info) {
 		}
 		return fail_with(error);
 	}
-	/* As kvmgt does for a plane that is off: nothing is written. */
-	if (mock.plane.format == 0) {
-		return 0;
-	}
-	info->drm_format = mock.plane.format;
-	info->drm_format_mod = mock.plane.modifier;
-	info->width = mock.plane.width;
-	info->height = mock.plane.height;
-	info->stride = mock.plane.stride;
-	info->size = mock.plane.size;
-	info->dmabuf_id = mock.plane.id;
+	mock_fill_info(info, &mock.plane);
 	return 0;
 }
 
 static int mock_get_dmabuf(uint32_t id) {
-	mock.gets++;
-	assert_int_equal(id, mock.plane.id);
+	bool is_cursor = mock.cursor.format != 0 && id == mock.cursor.id;
+	if (is_cursor) {
+		mock.cursor_gets++;
+	} else {
+		mock.gets++;
+		assert_int_equal(id, mock.plane.id);
+	}
 	if (mock.get_error != 0) {
 		return fail_with(mock.get_error);
 	}
@@ -219,16 +255,43 @@ static int mock_get_dmabuf(uint32_t id) {
 	return fd;
 }
 
+/* Fences of dma-bufs that nobody writes to, or that cannot be known. */
+static int mock_dmabuf_ioctl(unsigned long request, void *argument) {
+	if (!mock.has_fences) {
+		return fail_with(ENOTTY);
+	}
+	if (request == DMA_BUF_IOCTL_EXPORT_SYNC_FILE) {
+		int fd = eventfd(mock.writer_is_pending ? 0 : 1, EFD_CLOEXEC);
+		assert_true(fd >= 0);
+		((struct dma_buf_export_sync_file *)argument)->fd = fd;
+	}
+	return 0;
+}
+
+static int mock_get_region_info(struct vfio_region_info *info) {
+	mock.region_infos++;
+	if (info->index != mock.region_index) {
+		return fail_with(EINVAL);
+	}
+	info->flags = mock.region_flags;
+	info->size = mock.memory_bytes;
+	info->offset = mock.region_offset;
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...) {
 	va_list args;
 	va_start(args, request);
 	void *argument = va_arg(args, void *);
 	va_end(args);
 
-	assert_true(get_number(fd) == (mock.group ? 0 : DEVICE_NUMBER));
 	if (call_fails()) {
 		return -1;
 	}
+	if (request == DMA_BUF_IOCTL_EXPORT_SYNC_FILE || request == DMA_BUF_IOCTL_SYNC) {
+		return mock_dmabuf_ioctl(request, argument);
+	}
+	assert_true(get_number(fd) == (mock.group ? 0 : DEVICE_NUMBER));
 	if (request == VFIO_DEVICE_BIND_IOMMUFD) {
 		return mock_bind(argument);
 	}
@@ -239,6 +302,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...) {
 	case VFIO_DEVICE_GET_INFO:
 		assert_int_equal(((struct vfio_device_info *)argument)->argsz, 16);
 		return 0;
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return mock_get_region_info(argument);
 	case VFIO_DEVICE_QUERY_GFX_PLANE:
 		return mock_query_plane(argument);
 	case VFIO_DEVICE_GET_GFX_DMABUF:
@@ -288,6 +353,10 @@ char *__wrap_strdup(const char *text) {
 }
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
+	if (clock == CLOCK_THREAD_CPUTIME_ID) {
+		ret_time->tv_sec = ret_time->tv_nsec = 0;
+		return 0;
+	}
 	assert_int_equal(clock, CLOCK_MONOTONIC);
 	ret_time->tv_sec = (time_t)(mock.now_ns / 1000000000);
 	ret_time->tv_nsec = (long)(mock.now_ns % 1000000000);
@@ -296,20 +365,37 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
 
 static bool consumer_wants(
 		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
-	return true;
+	return !consumer.is_full[plane];
 }
 
 static void consumer_frame(void *data, struct oriel_guest_frame *take_frame) {
-	consumer.frames++;
-	consumer.buffer = oriel_guest_frame_get_buffer(take_frame);
-	int fd = oriel_guest_buffer_get_dmabuf_fd(consumer.buffer);
-	assert_true(__real_fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	oriel_guest_frame_destroy(consumer.held);
-	consumer.held = NULL;
+	const bool is_cursor = take_frame->plane == ORIEL_GUEST_PLANE_CURSOR;
+	struct oriel_guest_frame **held = is_cursor ? &consumer.held_cursor : &consumer.held;
+	struct oriel_guest_buffer *buffer = oriel_guest_frame_get_buffer(take_frame);
+	if (is_cursor) {
+		consumer.cursor_frames++;
+		consumer.cursor = take_frame->cursor;
+		consumer.cursor_is_shown = true;
+	} else {
+		consumer.frames++;
+		consumer.buffer = buffer;
+	}
+	int fd = oriel_guest_buffer_get_dmabuf_fd(buffer);
+	assert_true(fd < 0 || __real_fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	oriel_guest_frame_destroy(*held);
+	*held = NULL;
 	if (consumer.hold) {
-		consumer.held = take_frame;
+		*held = take_frame;
 	} else {
 		oriel_guest_frame_destroy(take_frame);
+	}
+}
+
+static void consumer_cursor(void *data, const struct oriel_guest_cursor *cursor) {
+	consumer.cursor_moves++;
+	consumer.cursor_is_shown = cursor != NULL;
+	if (cursor != NULL) {
+		consumer.cursor = *cursor;
 	}
 }
 
@@ -322,8 +408,15 @@ static void consumer_state(void *data, enum oriel_source_state state) {
 static const struct oriel_source_consumer consumer_impl = {
 	.wants = consumer_wants,
 	.frame = consumer_frame,
+	.cursor = consumer_cursor,
 	.state = consumer_state,
 };
+
+void drop_held(void) {
+	oriel_guest_frame_destroy(consumer.held);
+	oriel_guest_frame_destroy(consumer.held_cursor);
+	consumer.held = consumer.held_cursor = NULL;
+}
 
 const struct plane plane_640 = {
 	.width = 640,
@@ -339,6 +432,7 @@ void reset(void) {
 	memset(&consumer, 0, sizeof(consumer));
 	log_lines_init();
 	mock.now_ns = 1000 * 1000 * MSEC_NS;
+	mock.probe_region_error = EINVAL;
 	mock.plane = plane_640;
 	mock.memory_bytes = 640 * 480 * 4;
 }

@@ -48,6 +48,19 @@ struct mock {
 	int get_error;
 	uint64_t memory_bytes;
 	unsigned int binds, queries, gets;
+
+	/* Of dma-bufs; without, whether somebody writes to one is not known. */
+	bool has_fences, writer_is_pending;
+
+	/* Of the region that a display is whose plane's id that is. */
+	uint32_t region_index, region_flags;
+	uint64_t region_offset;
+	unsigned int region_infos;
+
+	int cursor_error;
+	struct plane cursor; /* format 0: it is off */
+	uint32_t cursor_x, cursor_y, cursor_hot_x, cursor_hot_y;
+	unsigned int cursor_queries, cursor_gets;
 };
 
 extern struct mock mock;
@@ -56,9 +69,15 @@ extern struct mock mock;
 struct consumer {
 	unsigned int frames, states;
 	enum oriel_source_state state;
+	bool is_full[ORIEL_GUEST_PLANE_COUNT]; /* wants nothing */
 	bool hold;
-	struct oriel_guest_frame *held; /* the last one, if hold */
-	struct oriel_guest_buffer *buffer; /* of the last frame */
+	struct oriel_guest_frame *held; /* the last one of the primary plane, if hold */
+	struct oriel_guest_buffer *buffer; /* of the last one */
+
+	unsigned int cursor_frames, cursor_moves;
+	struct oriel_guest_frame *held_cursor; /* the last one, if hold */
+	bool cursor_is_shown;
+	struct oriel_guest_cursor cursor; /* as it was shown last */
 };
 
 extern struct consumer consumer;
@@ -87,6 +106,8 @@ struct oriel_source *create(const char *where);
 struct oriel_source *create_device(void);
 /* With a file of the device that the test has, and closes. */
 struct oriel_source *create_handed_over(int *ret_fd);
+/* Lets go of what is held. */
+void drop_held(void);
 void poll_for(struct oriel_source *source, uint64_t time_ns);
 void destroy_balanced(struct oriel_source *source);
 

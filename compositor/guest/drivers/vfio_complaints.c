@@ -1,0 +1,83 @@
+#include "guest/drivers/vfio_complaints.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <wlr/util/log.h>
+
+#define SEC_NS UINT64_C(1000000000)
+
+#define COMPLAINT_QUIET_NS (60 * SEC_NS)
+#define COMPLAINT_BURST 8
+#define COMPLAINT_REFILL_NS (10 * SEC_NS)
+
+#define ROW_NS SEC_NS
+#define ROW_POLLS 10
+
+void oriel_vfio_complaints_init(
+		struct oriel_vfio_complaints *complaints, const char *guest_name, uint64_t now_ns) {
+	*complaints = (struct oriel_vfio_complaints){
+		.guest_name = guest_name,
+		.left = COMPLAINT_BURST,
+		.refilled_ns = now_ns,
+	};
+}
+
+static void complaints_refill(struct oriel_vfio_complaints *complaints, uint64_t now_ns) {
+	uint64_t refills = (now_ns - complaints->refilled_ns) / COMPLAINT_REFILL_NS;
+	if (refills > 0) {
+		complaints->refilled_ns += refills * COMPLAINT_REFILL_NS;
+		complaints->left = refills < COMPLAINT_BURST - complaints->left
+				? complaints->left + (unsigned int)refills
+				: COMPLAINT_BURST;
+	}
+}
+
+void oriel_vfio_complain(struct oriel_vfio_complaints *complaints, uint64_t now_ns,
+		const char *format, ...) {
+	char text[ORIEL_VFIO_COMPLAINT_SIZE];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+
+	if (strcmp(text, complaints->last) == 0 && now_ns - complaints->last_ns < COMPLAINT_QUIET_NS) {
+		complaints->last_ns = now_ns;
+		return;
+	}
+	complaints_refill(complaints, now_ns);
+	/* One that is held back is not remembered: if it stays, it is logged in the end. */
+	if (complaints->left == 0) {
+		complaints->held_back++;
+		return;
+	}
+	complaints->left--;
+	memcpy(complaints->last, text, sizeof(text));
+	complaints->last_ns = now_ns;
+
+	if (complaints->held_back > 0) {
+		wlr_log(WLR_ERROR, "guest %s: %s (%u such lines held back)", complaints->guest_name,
+				text, complaints->held_back);
+		complaints->held_back = 0;
+	} else {
+		wlr_log(WLR_ERROR, "guest %s: %s", complaints->guest_name, text);
+	}
+}
+
+bool oriel_vfio_row_add(struct oriel_vfio_row *row, uint64_t now_ns) {
+	if (row->polls++ == 0) {
+		row->since_ns = now_ns;
+	}
+	return row->polls >= ROW_POLLS && now_ns - row->since_ns >= ROW_NS;
+}
+
+void oriel_vfio_row_end(struct oriel_vfio_row *row) {
+	row->polls = 0;
+}
+
+void oriel_vfio_complain_if_row(struct oriel_vfio_complaints *complaints,
+		struct oriel_vfio_row *row, uint64_t now_ns, const char *what, int error) {
+	if (oriel_vfio_row_add(row, now_ns)) {
+		oriel_vfio_complain(complaints, now_ns, "%s: %s", what, strerror(-error));
+	}
+}
