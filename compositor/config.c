@@ -14,7 +14,7 @@
 #include "guest/source.h"
 
 #define CONFIG_DEFAULT_GUEST_BINDINGS_MAX 9
-#define CONFIG_VFIO_RULE "an absolute path, an mdev's UUID or fd:N"
+#define CONFIG_VFIO_RULE "an absolute path, an mdev's UUID, fd:N or handover"
 
 /*
  * A file may hold any byte, a message is one line for a terminal. Returns NULL if memory ran out.
@@ -253,7 +253,8 @@ static bool where_is_valid(struct oriel_config_reader *reader, const char *drive
 						"expected \"fd:\" and a file's number, got \"%s\"",
 						where);
 			}
-		} else if (where[0] != '/' && !oriel_config_value_is_uuid(where)) {
+		} else if (where[0] != '/' && !oriel_config_value_is_uuid(where) &&
+				strcmp(where, "handover") != 0) {
 			return oriel_config_reader_fail(reader,
 					"expected a device for vfio (" CONFIG_VFIO_RULE
 					"), got \"%s\"",

@@ -242,7 +242,7 @@ struct load_case {
 #define MODE_RULE "WIDTHxHEIGHT[@HZ] with sizes from 1 to 16384 and at most 1000 Hz"
 #define EDID_RULE                                                                                  \
 	"follow, none, file PATH, or WIDTHxHEIGHT[@HZ] with sizes from 64 to 16384 and 1 to 500 Hz"
-#define VFIO_RULE "a device for vfio (an absolute path, an mdev's UUID or fd:N)"
+#define VFIO_RULE "a device for vfio (an absolute path, an mdev's UUID, fd:N or handover)"
 #define MODIFIER_RULE "Shift, Ctrl, Alt, Super, Caps or Mod1 to Mod5 before a \"+\""
 
 static const struct load_case load_cases[] = {
@@ -373,6 +373,8 @@ static const struct load_case load_cases[] = {
 			":2: expected " VFIO_RULE ", got nothing" },
 	{ "load_vfio_with_relative_path_is_refused", "guest a {\n\tsource vfio dev/vfio0\n}\n",
 			":2: expected " VFIO_RULE ", got \"dev/vfio0\"" },
+	{ "load_vfio_with_more_than_handover_is_refused", "guest a {\n\tsource vfio handover:1\n}\n",
+			":2: expected " VFIO_RULE ", got \"handover:1\"" },
 	{ "load_vfio_with_empty_device_is_refused", "guest a {\n\tsource vfio \"\"\n}\n",
 			":2: expected " VFIO_RULE ", got \"\"" },
 	{ "load_vfio_with_short_uuid_is_refused",
@@ -1301,6 +1303,7 @@ static void add_guest_reads_source_and_output(void **state) {
 		{ "a=synthetic", "a", "synthetic", NULL, NULL },
 		{ "b=synthetic:640x480", "b", "synthetic", "640x480", NULL },
 		{ "c=synthetic,output=DP-1", "c", "synthetic", NULL, "DP-1" },
+		{ "g=vfio:handover", "g", "vfio", "handover", NULL },
 		{ "d=vfio:fd:9,output=HEADLESS-1", "d", "vfio", "fd:9", "HEADLESS-1" },
 		{ "e=vfio:/sys/bus/mdev/devices/x=y:0", "e", "vfio", "/sys/bus/mdev/devices/x=y:0",
 				NULL },

@@ -2,6 +2,7 @@
 
 #include <drm_fourcc.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@
 #include "log_lines.h"
 #include "vfio_rig.h"
 
-/* The vfio driver: devices that go and come back. */
+/* The vfio driver: devices that go and come back, and those that are handed over. */
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -184,6 +185,127 @@ static void device_named_by_fd_is_not_looked_for(void **state) {
 	close(fd);
 }
 
+/*
+ * Hand-over.
+ */
+
+static struct oriel_source *create_handover(void) {
+	struct oriel_source *source = create("handover");
+	assert_non_null(source);
+	assert_int_equal(fds_count_open(), fd_count_at_start);
+	poll_for(source, 3000 * MSEC_NS);
+	assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
+	assert_int_equal(mock.queries + mock.binds, 0);
+	assert_int_equal(log_lines_get_count(), 0);
+	return source;
+}
+
+static int open_device(void) {
+	int fd = open_real("/dev/zero", O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void adopted_device_waits_to_be_bound_and_is_shown(void **state) {
+	struct oriel_source *source = create_handover();
+	assert_true(oriel_source_adopt(source, open_device()));
+	assert_int_equal(fds_count_open(), fd_count_at_start + 1);
+	poll_for(source, 3000 * MSEC_NS);
+	assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
+	assert_int_equal(mock.queries, 0);
+	mock.bound = true;
+	poll_for(source, POLL_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
+	assert_int_equal(consumer.frames, 1);
+	assert_int_equal(mock.binds, 0);
+	assert_int_equal(log_lines_get_count(), 0);
+	destroy_balanced(source);
+}
+
+static void machine_that_ends_is_lost_until_the_next_one(void **state) {
+	struct oriel_source *source = create_handover();
+	/* Of no device. */
+	oriel_source_end(source);
+	assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
+
+	mock.bound = true;
+	assert_true(oriel_source_adopt(source, open_device()));
+	poll_for(source, POLL_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
+	oriel_source_end(source);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_LOST);
+	assert_int_equal(fds_count_open(), fd_count_at_start);
+	log_lines_init();
+	oriel_source_end(source);
+	poll_for(source, 5000 * MSEC_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_LOST);
+
+	mock.bound = false;
+	assert_true(oriel_source_adopt(source, open_device()));
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RESTARTED);
+	poll_for(source, 3000 * MSEC_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RESTARTED);
+	mock.bound = true;
+	poll_for(source, POLL_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
+	assert_int_equal(log_lines_get_count(), 0);
+	destroy_balanced(source);
+}
+
+static void adopted_device_that_was_removed_can_be_followed_by_another(void **state) {
+	struct oriel_source *source = create_handover();
+	mock.bound = true;
+	assert_true(oriel_source_adopt(source, open_device()));
+	poll_for(source, POLL_NS);
+	remove_device(source);
+	bring_device_back();
+	mock.bound = true;
+	poll_for(source, 5000 * MSEC_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_LOST);
+	assert_true(oriel_source_adopt(source, open_device()));
+	poll_for(source, POLL_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
+	destroy_balanced(source);
+}
+
+static void adopt_is_refused_with_one_line(void **state) {
+	struct oriel_source *source = create_handover();
+	static const char *const paths[] = { "/dev/null", "/proc/self/exe" };
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+		int fd = open_real(paths[i], O_RDONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_false(oriel_source_adopt(source, fd));
+		assert_one_line("not a VFIO device");
+		assert_int_equal(fds_count_open(), fd_count_at_start);
+		assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
+	}
+
+	/* While there is one, bound or not. */
+	assert_true(oriel_source_adopt(source, open_device()));
+	for (int i = 0; i < 2; i++) {
+		int fds = fds_count_open();
+		assert_false(oriel_source_adopt(source, open_device()));
+		assert_one_line("a device is handed over, but it has one");
+		assert_int_equal(fds_count_open(), fds);
+		mock.bound = true;
+		poll_for(source, POLL_NS);
+		assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
+	}
+	destroy_balanced(source);
+}
+
+static void adopt_by_a_source_with_a_name_is_refused(void **state) {
+	struct oriel_source *source = create_device();
+	int fds = fds_count_open();
+	assert_false(oriel_source_adopt(source, open_device()));
+	assert_one_line("its source is not 'vfio handover'");
+	assert_int_equal(fds_count_open(), fds);
+	oriel_source_end(source);
+	poll_for(source, POLL_NS);
+	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
+	destroy_balanced(source);
+}
+
 static void any_failed_call_is_survived(void **state) {
 	static const int fail_errors[] = { ENOMEM, EINVAL, EIO, EMFILE, ENODEV };
 	for (size_t i = 0; i < ARRAY_LENGTH(fail_errors); i++) {
@@ -225,6 +347,11 @@ int main(void) {
 		TEST(cursor_goes_with_its_device),
 		TEST(last_picture_outlives_its_device_and_its_return),
 		TEST(device_named_by_fd_is_not_looked_for),
+		TEST(adopted_device_waits_to_be_bound_and_is_shown),
+		TEST(machine_that_ends_is_lost_until_the_next_one),
+		TEST(adopted_device_that_was_removed_can_be_followed_by_another),
+		TEST(adopt_is_refused_with_one_line),
+		TEST(adopt_by_a_source_with_a_name_is_refused),
 		TEST(any_failed_call_is_survived),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

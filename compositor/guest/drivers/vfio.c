@@ -4,6 +4,7 @@
 #include <string.h>
 #include <wlr/util/log.h>
 
+#include "fd.h"
 #include "guest/clock.h"
 #include "guest/drivers/vfio_complaints.h"
 #include "guest/drivers/vfio_device.h"
@@ -27,8 +28,9 @@
  *                                            it is back
  *
  * A handed-over file waits until it is bound, too. LOST is a device that was removed, that has
- * answered nothing but errors of a dead one for a while, or that turns out, once bound, to be no
- * display. A device that is known by a name is looked for from then on.
+ * answered nothing but errors of a dead one for a while, that turns out, once bound, to be no
+ * display, or whose machine has ended. A device that is known by a name is looked for from then on;
+ * one that was handed over is back when it is handed over again.
  *
  * Everything else that can fail is tried again with the next poll, and leaves the last picture as
  * it is: a guest that sets a mode, or flips while we look, fails queries as a matter of course. Some
@@ -43,10 +45,14 @@
 /* How often is looked whether the device was removed. */
 #define PRESENCE_NS SEC_NS
 
+/* Instead of a device: the one that will be handed over. */
+#define WHERE_HANDOVER "handover"
+
 struct vfio {
 	struct oriel_source base;
 	char *where; /* the device's name, to find it again; NULL for one that was handed over */
-	struct oriel_vfio_device device; /* closed while LOST */
+	bool takes_handover;
+	struct oriel_vfio_device device; /* closed while LOST, and before the first hand-over */
 	enum oriel_vfio_display display; /* UNBOUND until it is known */
 	struct oriel_vfio_edid edid; /* attached while it is */
 	struct oriel_vfio_complaints complaints;
@@ -200,6 +206,9 @@ static bool vfio_has_device(struct vfio *vfio, uint64_t now_ns) {
 	if (oriel_source_get_state(&vfio->base) == ORIEL_SOURCE_STATE_LOST) {
 		return vfio_find_again(vfio, now_ns);
 	}
+	if (vfio->device.fd < 0) {
+		return false;
+	}
 	if (now_ns - vfio->present_ns >= PRESENCE_NS) {
 		if (!oriel_vfio_device_is_present(&vfio->device)) {
 			oriel_vfio_complain(
@@ -344,6 +353,43 @@ static void vfio_handle_set_monitor(
 	oriel_vfio_edid_set_monitor(&vfio_from_source(source)->edid, monitor);
 }
 
+static bool vfio_handle_adopt(struct oriel_source *source, int take_fd) {
+	struct vfio *vfio = vfio_from_source(source);
+	const char *name = oriel_source_get_name(source);
+	bool is_lost = oriel_source_get_state(source) == ORIEL_SOURCE_STATE_LOST;
+	if (!vfio->takes_handover) {
+		wlr_log(WLR_ERROR,
+				"guest %s: vfio: a device is handed over, but its source is not '%s'",
+				name, "vfio " WHERE_HANDOVER);
+		goto error;
+	}
+	if (vfio->device.fd >= 0) {
+		wlr_log(WLR_ERROR, "guest %s: vfio: a device is handed over, but it has one", name);
+		goto error;
+	}
+	if (!oriel_vfio_device_init_from_fd(&vfio->device, name, take_fd)) {
+		return false;
+	}
+	vfio_begin_device(vfio, oriel_clock_now_ns());
+	if (is_lost) {
+		oriel_source_set_state(source, ORIEL_SOURCE_STATE_RESTARTED);
+	}
+	return true;
+
+error:
+	sb_fd_clear(&take_fd);
+	return false;
+}
+
+static void vfio_handle_end(struct oriel_source *source) {
+	struct vfio *vfio = vfio_from_source(source);
+	if (vfio->takes_handover && vfio->device.fd >= 0) {
+		wlr_log(WLR_INFO, "guest %s: vfio: the machine has ended",
+				oriel_source_get_name(source));
+		vfio_lose(vfio);
+	}
+}
+
 static void vfio_handle_destroy(struct oriel_source *source) {
 	struct vfio *vfio = vfio_from_source(source);
 	oriel_vfio_edid_finish(&vfio->edid);
@@ -358,6 +404,8 @@ static void vfio_handle_destroy(struct oriel_source *source) {
 static const struct oriel_source_ops vfio_ops = {
 	.poll = vfio_handle_poll,
 	.set_monitor = vfio_handle_set_monitor,
+	.adopt = vfio_handle_adopt,
+	.end = vfio_handle_end,
 	.destroy = vfio_handle_destroy,
 };
 
@@ -391,12 +439,13 @@ static struct oriel_source *vfio_create(struct wl_event_loop *loop, const char *
 		return NULL;
 	}
 	oriel_vfio_device_init_closed(&vfio->device);
+	vfio->takes_handover = where != NULL && strcmp(where, WHERE_HANDOVER) == 0;
 	uint64_t now_ns = oriel_clock_now_ns();
 	vfio_begin_device(vfio, now_ns);
-	if (!vfio_open(vfio, name, where)) {
+	if (!vfio->takes_handover && !vfio_open(vfio, name, where)) {
 		goto error_vfio;
 	}
-	if (strncmp(where, "fd:", strlen("fd:")) != 0) {
+	if (!vfio->takes_handover && strncmp(where, "fd:", strlen("fd:")) != 0) {
 		vfio->where = strdup(where);
 		if (vfio->where == NULL) {
 			goto error_memory;
