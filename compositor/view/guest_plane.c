@@ -71,7 +71,8 @@ static bool plane_knows_damage(
 static void plane_handle_ready(void *data, struct oriel_guest_frame *take_frame) {
 	struct oriel_guest_view_plane *plane = data;
 	struct oriel_guest_buffer *buffer = oriel_guest_frame_get_buffer(take_frame);
-	if (!plane_prepare(plane, buffer)) {
+	plane->refuses = !plane_prepare(plane, buffer);
+	if (plane->refuses) {
 		if (!plane->complained) {
 			plane->complained = true;
 			wlr_log(WLR_ERROR,
@@ -166,6 +167,7 @@ void oriel_guest_view_plane_submit(
 
 void oriel_guest_view_plane_clear(struct oriel_guest_view_plane *plane) {
 	oriel_latch_flush(plane->latch);
+	plane->refuses = false;
 	wlr_scene_buffer_set_buffer(plane->scene_buffer, NULL);
 	plane_drop_frame(plane);
 }

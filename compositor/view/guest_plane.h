@@ -27,7 +27,8 @@ struct oriel_guest_view_plane {
 	struct oriel_latch *latch;
 	struct wlr_scene_buffer *scene_buffer;
 	struct oriel_guest_frame *frame; /* may be NULL until the first one, or after a clear */
-	bool complained; /* of a buffer that cannot be shown */
+	bool refuses; /* the last frame that could have been shown, as the renderer cannot read it */
+	bool complained; /* of one that was refused */
 
 	struct {
 		/* NULL: frame is another one */

@@ -295,6 +295,12 @@ bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, dou
 	return true;
 }
 
+enum oriel_source_state oriel_guest_view_get_state(const struct oriel_guest_view *view) {
+	enum oriel_source_state state = oriel_source_get_state(view->source);
+	return state == ORIEL_SOURCE_STATE_RUNNING && view->primary.refuses ? ORIEL_SOURCE_STATE_ERROR
+									    : state;
+}
+
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
 		const struct wlr_box *box) {
 	view->output = output;

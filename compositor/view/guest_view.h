@@ -8,12 +8,12 @@
 #include <wlr/util/box.h>
 
 #include "bridge/stats.h"
+#include "guest/source.h"
 #include "view/guest_cursor.h"
 #include "view/guest_plane.h"
 
 struct oriel_input_sink;
 struct oriel_render_sync;
-struct oriel_source;
 struct oriel_state_text;
 struct wlr_output;
 struct wlr_scene_node;
@@ -69,6 +69,12 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 void oriel_guest_view_destroy(struct oriel_guest_view *view);
 
 const char *oriel_guest_view_get_name(const struct oriel_guest_view *view);
+
+/*
+ * The guest's state as a user sees it: that of its source, or ORIEL_SOURCE_STATE_ERROR while what the
+ * source takes cannot be shown here.
+ */
+enum oriel_source_state oriel_guest_view_get_state(const struct oriel_guest_view *view);
 
 /* Lets the guest take input from here on. Once for each view at most. */
 void oriel_guest_view_set_input(struct oriel_guest_view *view, struct oriel_input_sink *take_input);

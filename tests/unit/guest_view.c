@@ -349,6 +349,14 @@ static void frame_that_cannot_be_read_is_rejected(void **state) {
 	assert_int_equal(log_lines_get_count(), 1);
 	assert_non_null(strstr(log_lines_get_last(), "guest win: "));
 	assert_ptr_equal(context.view->primary.scene_buffer->buffer, shown);
+
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	assert_int_equal(oriel_guest_view_get_state(context.view), ORIEL_SOURCE_STATE_ERROR);
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_OFF);
+	assert_int_equal(oriel_guest_view_get_state(context.view), ORIEL_SOURCE_STATE_OFF);
+	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
+	submit_new();
+	assert_int_equal(oriel_guest_view_get_state(context.view), ORIEL_SOURCE_STATE_RUNNING);
 }
 
 static void imported_frame_is_given_the_ready_point(void **state) {
