@@ -52,8 +52,7 @@ void player_flip(struct player *player, int page) {
 	player->page = page;
 }
 
-static void watch_handle_output_sample(struct wl_listener *listener, void *data) {
-	struct player_watch *watch = wl_container_of(listener, watch, output_sample);
+static void watch_look(struct player_watch *watch) {
 	const struct oriel_guest_buffer *buffer =
 			oriel_guest_frame_get_buffer(watch->view->primary.frame);
 	watch->page = -1;
@@ -68,6 +67,11 @@ static void watch_handle_output_sample(struct wl_listener *listener, void *data)
 	}
 }
 
+static void watch_handle_output_sample(struct wl_listener *listener, void *data) {
+	struct player_watch *watch = wl_container_of(listener, watch, output_sample);
+	watch_look(watch);
+}
+
 void player_watch_init(struct player_watch *watch, const struct player *player,
 		struct oriel_guest_view *view) {
 	*watch = (struct player_watch){
@@ -77,6 +81,10 @@ void player_watch_init(struct player_watch *watch, const struct player *player,
 		.output_sample.notify = watch_handle_output_sample,
 	};
 	wl_signal_add(&view->primary.scene_buffer->events.output_sample, &watch->output_sample);
+	/* A guest that stands still may have been shown, and then is not read again. */
+	if (view->primary.frame != NULL && view->primary.frame->sampled) {
+		watch_look(watch);
+	}
 }
 
 void player_watch_finish(struct player_watch *watch) {

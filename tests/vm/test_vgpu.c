@@ -60,6 +60,30 @@ int test_vgpu_init(struct test_vgpu *vgpu, const char *type) {
 	return ret;
 }
 
+int test_vgpu_init_as(struct test_vgpu *vgpu, const char *type, const char *uuid) {
+	*vgpu = (struct test_vgpu){ 0 };
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path),
+			"/sys/class/mdev_bus/oriel-vgpu/mdev_supported_types/" TYPE_PREFIX
+			"%s/create",
+			type);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0) {
+		return -errno;
+	}
+	int ret = write(fd, uuid, strlen(uuid)) < 0 ? -errno : 0;
+	close(fd);
+	if (ret < 0) {
+		return ret;
+	}
+	snprintf(vgpu->uuid, sizeof(vgpu->uuid), "%s", uuid);
+	ret = map_vram(vgpu);
+	if (ret < 0) {
+		test_vgpu_finish(vgpu);
+	}
+	return ret;
+}
+
 int test_vgpu_finish(struct test_vgpu *vgpu) {
 	int ret = 0;
 	if (vgpu->vram != NULL) {

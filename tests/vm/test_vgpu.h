@@ -26,6 +26,9 @@ struct test_vgpu {
 /* Creates a device of type "small" (16 MiB of video memory) or "large" (64). 0 or -errno. */
 int test_vgpu_init(struct test_vgpu *vgpu, const char *type);
 
+/* The same for a device of a given UUID, as of one that was removed before. */
+int test_vgpu_init_as(struct test_vgpu *vgpu, const char *type, const char *uuid);
+
 /*
  * Removes the device, if there is one still: blocks until everybody has closed its VFIO file. May
  * be called again, and after an init that failed. 0 or -errno.

@@ -250,18 +250,6 @@ static void make_mtty(struct bad_device *device) {
 	strcpy(device->where, device->uuid);
 }
 
-static void make_mdpy(struct bad_device *device) {
-	assert_int_equal(vgpu_mdev_create("mdpy-vga", device->uuid), 0);
-	strcpy(device->where, device->uuid);
-}
-
-static void make_bound_mdpy_fd(struct bad_device *device) {
-	make_mdpy(device);
-	device->guest = vgpu_guest_open(device->uuid);
-	assert_non_null(device->guest);
-	sprintf(device->where, "fd:%d", vgpu_guest_get_device_fd(device->guest));
-}
-
 static void make_fd(struct bad_device *device, int take_fd) {
 	assert_true(take_fd >= 0);
 	device->fd = take_fd;
@@ -312,8 +300,6 @@ static const struct open_case open_cases[] = {
 	{ "open_bound_device_by_uuid_gives_one_line", make_bound_uuid, "another program" },
 	{ "open_bound_device_by_cdev_gives_one_line", make_bound_cdev, "another program" },
 	{ "open_device_without_display_gives_one_line", make_mtty, "the device has no display" },
-	{ "open_device_with_region_only_gives_one_line", make_mdpy, "as a region only" },
-	{ "adopt_device_with_region_only_gives_one_line", make_bound_mdpy_fd, "as a region only" },
 	{ "adopt_closed_fd_gives_one_line", make_closed_fd, "is not open" },
 	{ "adopt_null_fd_gives_one_line", make_null_fd, "is not a VFIO device" },
 	{ "adopt_pipe_gives_one_line", make_pipe_fd, "is not a VFIO device" },

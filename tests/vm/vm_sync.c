@@ -271,6 +271,11 @@ static void add_writer_of_page_1(void *data) {
 	arrival->has_come = true;
 }
 
+/* The first access looks for what has changed; the second one is of who draws it. */
+static void wait_for_second_access(void *data) {
+	fence_spy_on_cpu_access(add_writer_of_page_1, data);
+}
+
 /*
  * The CPU's access to a buffer begins with an ioctl in which the kernel waits for writers. One
  * that comes when oriel has looked for them, and has not called yet, is waited for by nobody.
@@ -282,7 +287,7 @@ static void read_with_writer_coming_at_last_moment_goes_ahead(void **state) {
 	scene->fixture.server->render_sync.can_import = false;
 	struct arrival arrival = { .scene = scene };
 	fence_spy_watch(scene->dmabuf_fds[1]);
-	fence_spy_on_cpu_access(add_writer_of_page_1, &arrival);
+	fence_spy_on_cpu_access(wait_for_second_access, &arrival);
 	vgpu_scene_flip(scene, 1);
 	vgpu_scene_take(scene);
 	vgpu_scene_step_until_shown(scene, 1);
