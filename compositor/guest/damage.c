@@ -6,7 +6,7 @@
 #include "guest/clock.h"
 #include "guest/validate.h"
 
-/* Looks may take one part in so many of a core. */
+/* Looks may take one part in so many of a core: they are so many times what the last one took apart. */
 #define DAMAGE_COST_PARTS 10
 
 /* Of pictures of new attributes, so many rows are read first. */
@@ -29,6 +29,8 @@ void oriel_damage_finish(struct oriel_damage *damage) {
 
 void oriel_damage_forget(struct oriel_damage *damage) {
 	oriel_tile_hash_forget(&damage->hash);
+	damage->is_still = false;
+	damage->is_ahead = false;
 	if (damage->buffer != NULL) {
 		oriel_guest_buffer_unlock(damage->buffer);
 		damage->buffer = NULL;
@@ -44,7 +46,6 @@ static void damage_begin_buffer(struct oriel_damage *damage, struct oriel_guest_
 	if (!oriel_guest_buffer_attributes_equal(attributes, &damage->attributes)) {
 		damage->attributes = *attributes;
 		damage->hashed_ns = 0;
-		damage->dear_looks = 0;
 		damage->is_dear = false;
 	}
 }
@@ -76,18 +77,33 @@ static bool damage_try_rows(struct oriel_damage *damage, const void *data) {
 	return cost_ns * rows / trial_rows <= DAMAGE_LOOK_MAX_NS;
 }
 
-static void damage_count_cost(struct oriel_damage *damage, uint64_t now_ns, uint64_t cost_ns) {
-	bool dear = cost_ns * DAMAGE_COST_PARTS > now_ns - damage->hashed_ns;
+/* True if so much time has passed since the last look at pixels that another one may be had. */
+static bool damage_can_afford(const struct oriel_damage *damage, uint64_t now_ns) {
+	return damage->hashed_ns == 0 ||
+			now_ns - damage->hashed_ns >= damage->cost_ns * DAMAGE_COST_PARTS;
+}
+
+static bool damage_hash(struct oriel_damage *damage, const void *data, uint64_t now_ns,
+		const pixman_region32_t **ret_region) {
+	bool is_first = damage->hash.width == 0;
+	uint64_t start_ns = oriel_clock_thread_cpu_ns();
+	bool changed = oriel_tile_hash_update(&damage->hash, data, damage->attributes.stride_bytes,
+			damage->attributes.width, damage->attributes.height,
+			oriel_validate_get_pixel_bytes(damage->attributes.format), &damage->region);
+	damage->cost_ns = oriel_clock_thread_cpu_ns() - start_ns;
 	damage->hashed_ns = now_ns;
-	damage->dear_looks = dear ? damage->dear_looks + 1 : 0;
-	if (damage->dear_looks == ORIEL_DAMAGE_DEAR_LOOKS) {
-		damage_give_up(damage);
+	damage->is_still = !changed;
+	/* What the last hash was of is not what is on screen if frames have come since. */
+	bool knows_screen = !is_first && !damage->is_ahead;
+	damage->is_ahead = false;
+	if (knows_screen) {
+		*ret_region = &damage->region;
 	}
+	return changed || !knows_screen;
 }
 
 bool oriel_damage_look(struct oriel_damage *damage, struct oriel_guest_buffer *buffer,
 		uint64_t now_ns, const pixman_region32_t **ret_region) {
-	bool changed = true;
 	*ret_region = NULL;
 	if (buffer != damage->buffer) {
 		damage_begin_buffer(damage, buffer);
@@ -97,24 +113,18 @@ bool oriel_damage_look(struct oriel_damage *damage, struct oriel_guest_buffer *b
 		/* What a writer leaves is not known before it is done; nor is, ever, what cannot be
 		 * read. */
 		oriel_tile_hash_forget(&damage->hash);
+		damage->is_still = false;
 		return true;
 	}
-	bool is_first = damage->hash.width == 0;
+	bool changed = true;
 	if (damage->hashed_ns == 0 && !damage_try_rows(damage, data)) {
 		damage_give_up(damage);
-		goto out;
+	} else if (damage_can_afford(damage, now_ns)) {
+		changed = damage_hash(damage, data, now_ns, ret_region);
+	} else {
+		changed = !damage->is_still;
+		damage->is_ahead = damage->is_ahead || changed;
 	}
-
-	uint64_t start_ns = oriel_clock_thread_cpu_ns();
-	changed = oriel_tile_hash_update(&damage->hash, data, damage->attributes.stride_bytes,
-			damage->attributes.width, damage->attributes.height,
-			oriel_validate_get_pixel_bytes(damage->attributes.format), &damage->region);
-	if (!is_first) {
-		*ret_region = &damage->region;
-	}
-	damage_count_cost(damage, now_ns, oriel_clock_thread_cpu_ns() - start_ns);
-
-out:
 	oriel_guest_buffer_end_look(buffer);
 	return changed;
 }

@@ -25,21 +25,25 @@
  * guest may draw in between and be shown ahead of its time, but nothing that it has drawn is missed:
  * the next look finds what the last one has not seen.
  *
- * The hashes may take a tenth of one core. A buffer whose looks take more than that of the time
- * between them, ORIEL_DAMAGE_DEAR_LOOKS times in a row, is not read any more but taken for changed
- * with each look. So is, from the start, one whose first rows tell that a look would hold up the main
- * loop. Both come of memory that the CPU reads slowly, such as a video card's, or of a huge picture.
+ * The hashes may take a tenth of one core. Where they would take more, as of a huge picture, or with
+ * a slow CPU, not every look reads the pixels. In between, a guest that had changed its picture by
+ * the last one that did counts as drawing still, and everything as changed; one that had not, as
+ * standing still. So a guest that draws is shown as ever, one that stands still costs nothing more,
+ * and one that begins to draw is seen at it when the next look may be had.
+ *
+ * A buffer whose first rows tell that a look would hold up the main loop, as those of a video card's
+ * memory may, is not read at all.
  */
-#define ORIEL_DAMAGE_DEAR_LOOKS 8
-
 struct oriel_damage {
 	struct oriel_tile_hash hash; /* of buffer's pixels, or forgotten */
 	struct oriel_guest_buffer *buffer; /* that was looked at last, locked; may be NULL */
 	struct oriel_guest_buffer_attributes attributes; /* of that, also after it was let go */
 	pixman_region32_t region; /* what the last look found */
-	uint64_t hashed_ns; /* the time of the last look that read pixels */
-	unsigned int dear_looks; /* in a row */
-	bool is_dear; /* buffers of such attributes are not read any more */
+	uint64_t hashed_ns; /* the time of the last look that read pixels of such attributes; 0: none */
+	uint64_t cost_ns; /* of that, on the CPU */
+	bool is_still; /* it found nothing new */
+	bool is_ahead; /* there have been frames since then that it knows nothing of */
+	bool is_dear; /* buffers of such attributes are not read */
 };
 
 void oriel_damage_init(struct oriel_damage *damage);

@@ -319,42 +319,69 @@ static void looks_that_take_a_tenth_of_the_time_go_on(void **state) {
 	picture_destroy(&picture);
 }
 
-static void looks_that_take_more_in_a_row_are_given_up(void **state) {
+/* Pixels may be read with every third look, and the guest is found to stand still by the second one. */
+static void looks_that_take_more_read_pixels_less_often(void **state) {
 	struct picture picture = picture_create();
+	context.cost_ns = 3 * PERIOD_NS / 10;
 	look_finds_everything(&picture);
-	context.cost_ns = PERIOD_NS / 10 + 1;
-	for (int i = 1; i < ORIEL_DAMAGE_DEAR_LOOKS; i++) {
+	look_finds_everything(&picture);
+	picture_paint(&picture, 0, 0);
+	look_finds_everything(&picture);
+	picture.memory[OFFSET_BYTES]--;
+	/* It looks as it did the first time, but is not what the last frame was made of. */
+	look_finds_everything(&picture);
+	for (int i = 0; i < 12; i++) {
 		look_finds_nothing(&picture);
 	}
-	/* One that takes less is the end of a row. */
-	context.cost_ns = 0;
+	picture_paint(&picture, 0, 0);
 	look_finds_nothing(&picture);
-	context.cost_ns = PERIOD_NS / 10 + 1;
-	for (int i = 0; i < ORIEL_DAMAGE_DEAR_LOOKS; i++) {
-		look_finds_nothing(&picture);
-	}
-	unsigned int begins = fake_sync.begins;
-	context.cost_ns = 0;
-	for (int i = 0; i < 100; i++) {
+	look_finds_nothing(&picture);
+	look_finds(&picture, 0, 0, 64, 64);
+	/* And is taken to be drawing, until two that read pixels have found the same. */
+	look_finds_everything(&picture);
+	look_finds_everything(&picture);
+	look_finds_everything(&picture);
+	look_finds_nothing(&picture);
+	picture_destroy(&picture);
+}
+
+static void look_that_may_not_read_pixels_sees_a_writer(void **state) {
+	struct picture picture = picture_create();
+	struct fake_fence fence;
+	fake_fence_init(&fence);
+	context.cost_ns = 3 * PERIOD_NS / 10;
+	for (int i = 0; i < 4; i++) {
 		look_finds_everything(&picture);
 	}
-	assert_int_equal(fake_sync.begins, begins);
+	look_finds_nothing(&picture);
+	fake_sync.fence = &fence;
+	look_finds_everything(&picture);
+	fake_fence_signal(&fence);
+	look_finds_everything(&picture);
+	picture_destroy(&picture);
+	fake_fence_finish(&fence);
+}
 
-	/* It is so of every buffer like it, and of no other. */
-	struct picture alike = picture_create();
-	look_finds_everything(&alike);
-	look_finds_everything(&alike);
-	oriel_damage_forget(&context.damage);
-	look_finds_everything(&alike);
-	look_finds_everything(&alike);
-	picture_destroy(&alike);
+/* Of a guest that flips, not each page is read. */
+static void look_that_may_not_read_pixels_finds_all_of_another_buffer(void **state) {
+	struct picture first = picture_create(), second = picture_create();
+	context.cost_ns = 3 * PERIOD_NS / 10;
+	for (int i = 0; i < 4; i++) {
+		look_finds_everything(&first);
+	}
+	look_finds_nothing(&first);
+	look_finds_everything(&second);
+	look_finds_everything(&second);
+	/* What they take is known of buffers of such attributes, and of no others. */
 	struct oriel_guest_buffer_attributes smaller = linear;
 	smaller.height--;
 	struct picture other = picture_create_with(&smaller, ORIEL_GUEST_MEMORY_DMABUF);
+	context.cost_ns = 0;
 	look_finds_everything(&other);
 	look_finds_nothing(&other);
 	picture_destroy(&other);
-	picture_destroy(&picture);
+	picture_destroy(&first);
+	picture_destroy(&second);
 }
 
 /* Sixteen rows of 140 that take 5.7 ms are a look of 50 ms. */
@@ -370,8 +397,10 @@ static void look_that_would_take_too_long_is_not_begun(void **state) {
 	flat.height = 3;
 	picture = picture_create_with(&flat, ORIEL_GUEST_MEMORY_DMABUF);
 	context.cost_ns = 50 * MSEC_NS;
+	unsigned int begins = fake_sync.begins;
 	look_finds_everything(&picture);
-	look_finds_nothing(&picture);
+	look_finds_everything(&picture);
+	assert_int_equal(fake_sync.begins, begins + 2);
 	picture_destroy(&picture);
 	flat.height = 4;
 	picture = picture_create_with(&flat, ORIEL_GUEST_MEMORY_DMABUF);
@@ -395,7 +424,9 @@ int main(void) {
 		TEST(look_without_memory_for_hashes_finds_everything),
 		TEST(forget_finds_everything_and_lets_the_buffer_go),
 		TEST(looks_that_take_a_tenth_of_the_time_go_on),
-		TEST(looks_that_take_more_in_a_row_are_given_up),
+		TEST(looks_that_take_more_read_pixels_less_often),
+		TEST(look_that_may_not_read_pixels_sees_a_writer),
+		TEST(look_that_may_not_read_pixels_finds_all_of_another_buffer),
 		TEST(look_that_would_take_too_long_is_not_begun),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
