@@ -9,6 +9,7 @@
  */
 #include <inttypes.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <wlr/types/wlr_output.h>
 #include <wlr/util/log.h>
 
@@ -353,6 +355,60 @@ static void run_hostile(void **state) {
 	assert_int_equal(fds_count_open(), fds_before);
 }
 
+static void *run_removal(void *data) {
+	return (void *)(intptr_t)vgpu_mdev_remove(data);
+}
+
+/* Something other than black is on screen, and it is not the picture. */
+static void assert_bad_shows_a_text(void) {
+	struct screenshot shot = screenshot_take(&the_test.fixture, the_test.bad->output->name);
+	int lit = 0;
+	for (int y = 0; y < HEIGHT; y++) {
+		for (int x = 0; x < WIDTH; x++) {
+			lit += screenshot_get_pixel(&shot, x, y) != 0 ? 1 : 0;
+		}
+	}
+	screenshot_finish(&shot);
+	assert_int_in_range(lit, 1, WIDTH * HEIGHT / 2);
+}
+
+/* The device is taken away while its picture is on screen. */
+static void removed_while_shown(void **state) {
+	int fds_before = fds_count_open();
+	test_init(&the_test);
+	wait_for_picture(&the_test, 1);
+	line_count = 0;
+	/* Our own mapping would hold the removal up. */
+	munmap(the_test.vgpu.vram, the_test.vgpu.vram_size_bytes);
+	the_test.vgpu.vram = NULL;
+	pthread_t remover;
+	assert_int_equal(pthread_create(&remover, NULL, run_removal, the_test.vgpu.uuid), 0);
+	static const struct hostile nothing = { .name = "removed while shown" };
+	int round = 0;
+	while (oriel_guest_view_get_state(the_test.bad) != ORIEL_SOURCE_STATE_LOST) {
+		play_round(&the_test, &nothing, round++);
+	}
+	void *ret;
+	assert_int_equal(pthread_join(remover, &ret), 0);
+	assert_int_equal((intptr_t)ret, 0);
+	the_test.vgpu.uuid[0] = '\0';
+
+	assert_true(bad_shows(&the_test, 1));
+	while (the_test.bad->primary.frame != NULL) {
+		play_round(&the_test, &nothing, round++);
+	}
+	assert_bad_shows_a_text();
+	for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+		play_round(&the_test, &nothing, round++);
+	}
+	assert_int_equal(line_count, 1);
+	assert_memory_equal(first_line, "guest bad: ", strlen("guest bad: "));
+	printf("# %-32s | %-9s | %d rounds, each with a frame of the other guest\n", nothing.name,
+			get_state_name(oriel_guest_view_get_state(the_test.bad)), round);
+	test_finish(&the_test);
+	assert_int_equal(fds_count_open(), fds_before);
+}
+
 /* A case that has failed leaves nothing for the next one. */
 static int teardown(void **state) {
 	if (the_test.is_running) {
@@ -365,7 +421,7 @@ int main(void) {
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	wlr_log_init(WLR_ERROR, handle_log);
 	setenv("WLR_HEADLESS_OUTPUTS", "2", true);
-	struct CMUnitTest tests[CASE_COUNT] = { 0 };
+	struct CMUnitTest tests[CASE_COUNT + 1] = { 0 };
 	for (size_t i = 0; i < CASE_COUNT; i++) {
 		tests[i] = (struct CMUnitTest){
 			.name = cases[i].name,
@@ -374,5 +430,7 @@ int main(void) {
 			.initial_state = (void *)&cases[i],
 		};
 	}
+	tests[CASE_COUNT] =
+			(struct CMUnitTest)cmocka_unit_test_teardown(removed_while_shown, teardown);
 	return cmocka_run_group_tests_name("vm_hostile", tests, NULL, NULL);
 }
