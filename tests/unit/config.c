@@ -1033,8 +1033,8 @@ static void load_example_is_right(void **state) {
 		fail_msg("%s", error);
 	}
 	assert_int_equal(wl_list_length(&config->outputs), 2);
-	assert_int_equal(wl_list_length(&config->guests), 2);
-	assert_int_equal(wl_list_length(&config->bindings), 6);
+	assert_int_equal(wl_list_length(&config->guests), 3);
+	assert_int_equal(wl_list_length(&config->bindings), 7);
 	oriel_config_destroy(config);
 }
 
