@@ -123,7 +123,7 @@ static int test_teardown(void **state) {
 /* --- oriel ------------------------------------------------------------------------------------ */
 
 static void test_start(struct open_test *test, const char *where) {
-	char config[512];
+	char config[PATH_MAX + 256];
 	snprintf(config, sizeof(config),
 			"output OUTPUT-1 {\n\tmode %dx%d\n}\n"
 			"guest win {\n\tsource vfio %s\n\toutput OUTPUT-1\n\tedid none\n}\n",
