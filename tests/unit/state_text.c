@@ -261,8 +261,7 @@ static void name_that_is_no_text_is_written_on_one_line_all_the_same(void **stat
 		"no UTF-8: \xff\xfe\x80",
 		"cut off: \xe2\x82",
 		"\xe2\x80\xaereversed",
-		"paragraphs\xe2\x80\xa9"
-		"two",
+		"two\xe2\x80\xa9 paragraphs",
 		"",
 		"\xe3\x82\xb2\xe3\x82\xb9\xe3\x83\x88",
 	};
