@@ -362,13 +362,33 @@ static void cursor_whose_buffer_is_gone_leaves_the_last_one(void **state) {
 	destroy_seen(source);
 }
 
-static void cursor_goes_on_while_the_primary_plane_is_off(void **state) {
+static void cursor_of_a_display_that_is_off_is_left_alone_until_it_is_on(void **state) {
 	struct oriel_source *source = create_with_cursor();
 	mock.plane.format = 0;
 	mock.cursor_x = 30;
-	poll_for(source, POLL_NS);
+	mock.cursor_queries = 0;
+	poll_for(source, 1000 * MSEC_NS);
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_OFF);
+	assert_int_equal(mock.cursor_queries, 0);
+	mock.plane = plane_640;
+	poll_for(source, POLL_NS);
 	assert_cursor(30, 20, 3, 4);
+	assert_int_equal(consumer.cursor_frames, 1);
+
+	/* Off for so long that both were let go: nothing is taken before it is on again, and then both. */
+	mock.plane.format = 0;
+	poll_for(source, POLL_NS);
+	drop_held();
+	poll_for(source, 1000 * MSEC_NS);
+	assert_int_equal(consumer.cursor_frames, 1);
+	unsigned int frames = consumer.frames;
+	mock.plane = plane_640;
+	poll_for(source, POLL_NS);
+	assert_int_equal(consumer.frames, frames + 1);
+	assert_int_equal(consumer.cursor_frames, 2);
+	assert_non_null(consumer.held_cursor);
+	assert_cursor(30, 20, 3, 4);
+	assert_int_equal(mock.cursor_gets, 1);
 	destroy_seen(source);
 }
 
@@ -587,7 +607,7 @@ int main(void) {
 		TEST(cursor_that_cannot_be_queried_leaves_all_as_it_is),
 		TEST(cursor_that_is_refused_is_hidden),
 		TEST(cursor_whose_buffer_is_gone_leaves_the_last_one),
-		TEST(cursor_goes_on_while_the_primary_plane_is_off),
+		TEST(cursor_of_a_display_that_is_off_is_left_alone_until_it_is_on),
 		TEST(region_is_taken_when_it_changes),
 		TEST(region_that_was_let_go_is_taken_anew),
 		TEST(region_that_does_not_hold_its_picture_is_refused),

@@ -37,7 +37,8 @@
  * drivers pass on to us what the guest got wrong (kvmgt: -EFAULT for a plane at an odd address), so
  * an error is no reason to give up on a guest. If it stays, the state is ERROR until there is a
  * picture, or the display is off. The cursor plane is a courtesy: whatever becomes of it, the primary
- * plane goes on.
+ * plane goes on. It is asked for only while there may be a picture below it: the consumer lets go of
+ * both planes when a display is off for long, and what it has let go is submitted again.
  */
 
 #define SEC_NS UINT64_C(1000000000)
@@ -343,7 +344,8 @@ static void vfio_handle_poll(struct oriel_source *source) {
 		return;
 	}
 	vfio_poll_primary(vfio, now_ns);
-	if (oriel_source_get_state(source) != ORIEL_SOURCE_STATE_LOST) {
+	enum oriel_source_state state = oriel_source_get_state(source);
+	if (state == ORIEL_SOURCE_STATE_RUNNING || state == ORIEL_SOURCE_STATE_ERROR) {
 		vfio_poll_cursor(vfio, now_ns);
 	}
 }
