@@ -40,11 +40,15 @@ static uint32_t now_msec(void) {
 /* Image */
 
 static bool cursor_is_seen(const struct oriel_cursor *cursor) {
-	return cursor->awake && !cursor->is_grabbed;
+	return cursor->awake && !cursor->is_grabbed && !cursor->is_replaced;
 }
 
 static void cursor_show(struct oriel_cursor *cursor, const char *shape) {
 	if (cursor_is_seen(cursor)) {
+		/* wlroots looks for a place on the cursor plane only when an image is set. */
+		oriel_guest_input_yield_cursor_plane(&cursor->seat->guest_input,
+				wlr_output_layout_output_at(cursor->layout, cursor->wlr_cursor->x,
+						cursor->wlr_cursor->y));
 		wlr_cursor_set_xcursor(cursor->wlr_cursor, cursor->xcursors, shape);
 	} else {
 		wlr_cursor_unset_image(cursor->wlr_cursor);
@@ -129,6 +133,17 @@ static struct oriel_guest_view *cursor_find_guest(const struct oriel_cursor *cur
 			&cursor->seat->guest_input, cursor->wlr_cursor->x, cursor->wlr_cursor->y);
 }
 
+/* There is no image where a guest shows its own cursor. */
+static void cursor_update_replaced(struct oriel_cursor *cursor) {
+	bool is_replaced = oriel_guest_input_shows_cursor(
+			&cursor->seat->guest_input, cursor_find_guest(cursor));
+	if (cursor->is_replaced == is_replaced) {
+		return;
+	}
+	cursor->is_replaced = is_replaced;
+	cursor_show(cursor, "default");
+}
+
 static bool cursor_is_held(const struct oriel_cursor *cursor) {
 	const struct wlr_seat_pointer_state *state = &cursor->seat->wlr_seat->pointer_state;
 	return state->button_count > 0 && state->focused_surface != NULL &&
@@ -156,6 +171,7 @@ static void cursor_process_motion(struct oriel_cursor *cursor, uint32_t time_mse
 
 	struct oriel_guest_view *guest = cursor_find_guest(cursor);
 	oriel_guest_input_point(&cursor->seat->guest_input, guest, lx, ly);
+	cursor_update_replaced(cursor);
 	if (oriel_guest_input_holds_pointer(&cursor->seat->guest_input)) {
 		return;
 	}
@@ -178,7 +194,7 @@ static void cursor_end_frame(struct oriel_cursor *cursor) {
 static void handle_update(void *data) {
 	struct oriel_cursor *cursor = data;
 	cursor->update = NULL;
-	if (cursor_is_seen(cursor) && cursor->grab == NULL) {
+	if (cursor->awake && !cursor->is_grabbed && cursor->grab == NULL) {
 		cursor_process_motion(cursor, now_msec());
 		cursor_end_frame(cursor);
 	}
@@ -335,8 +351,14 @@ static void handle_guest_change(struct wl_listener *listener, void *data) {
 		wlr_seat_pointer_end_grab(wlr_seat);
 		wlr_seat_pointer_notify_clear_focus(wlr_seat);
 	}
+	cursor_update_replaced(cursor);
 	cursor_show(cursor, "default");
 	oriel_cursor_update(cursor);
+}
+
+static void handle_guest_cursor(struct wl_listener *listener, void *data) {
+	struct oriel_cursor *cursor = wl_container_of(listener, cursor, guest_cursor);
+	cursor_update_replaced(cursor);
 }
 
 /* Devices */
@@ -430,6 +452,7 @@ void oriel_cursor_start_grab(
 	/* The client never hears of the release: leaving takes the press back. */
 	wlr_seat_pointer_notify_clear_focus(cursor->seat->wlr_seat);
 	cursor->grab = grab;
+	cursor_update_replaced(cursor);
 	cursor_show(cursor, shape);
 }
 
@@ -489,6 +512,8 @@ static void cursor_listen(struct oriel_cursor *cursor, struct wlr_cursor_shape_m
 
 	cursor->guest_change.notify = handle_guest_change;
 	wl_signal_add(&cursor->seat->guest_input.events.change, &cursor->guest_change);
+	cursor->guest_cursor.notify = handle_guest_cursor;
+	wl_signal_add(&cursor->seat->guest_input.events.cursor, &cursor->guest_cursor);
 }
 
 struct oriel_cursor *oriel_cursor_create(struct oriel_seat *seat, struct wl_display *display,
@@ -547,6 +572,7 @@ void oriel_cursor_destroy(struct oriel_cursor *cursor) {
 	wl_list_remove(&cursor->request_set_cursor.link);
 	wl_list_remove(&cursor->request_set_shape.link);
 	wl_list_remove(&cursor->guest_change.link);
+	wl_list_remove(&cursor->guest_cursor.link);
 
 	wlr_cursor_destroy(cursor->wlr_cursor);
 	wlr_xcursor_manager_destroy(cursor->xcursors);

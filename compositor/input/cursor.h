@@ -34,6 +34,8 @@ struct oriel_pointer_grab {
  * 3. while a button is down, the client that got the press keeps the pointer, wherever it is:
  *    Wayland's implicit grab. wlroots' own grabs (popups, drags) choose for themselves;
  * 4. the surface under the pointer gets it, or the guest, if it is the one that has the focus.
+ *
+ * A guest that has the pointer and shows a cursor of its own has the only one: there is no image then.
  */
 struct oriel_cursor {
 	struct oriel_seat *seat;
@@ -52,6 +54,7 @@ struct oriel_cursor {
 	struct oriel_pointer_grab *grab; /* NULL: none is started */
 	double held_lx, held_ly; /* origin of the surface that was pressed on */
 	bool is_grabbed; /* by a guest */
+	bool is_replaced; /* by the cursor of the guest that has the pointer */
 	/* Where a device that knows places was last during that grab; NAN: nowhere yet */
 	double grabbed_lx, grabbed_ly;
 	struct wl_event_source *update; /* NULL: no update is under way */
@@ -67,6 +70,7 @@ struct oriel_cursor {
 	struct wl_listener request_set_cursor;
 	struct wl_listener request_set_shape;
 	struct wl_listener guest_change;
+	struct wl_listener guest_cursor;
 };
 
 /**

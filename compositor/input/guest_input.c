@@ -12,6 +12,8 @@
 static void input_drop_listeners(struct oriel_guest_input *input) {
 	wl_list_remove(&input->view_state.link);
 	wl_list_init(&input->view_state.link);
+	wl_list_remove(&input->view_cursor.link);
+	wl_list_init(&input->view_cursor.link);
 	wl_list_remove(&input->view_destroy.link);
 	wl_list_init(&input->view_destroy.link);
 }
@@ -24,6 +26,11 @@ static void handle_view_state(struct wl_listener *listener, void *data) {
 		oriel_input_sink_release_all(input->focus->input);
 		oriel_guest_input_set_grabbed(input, false);
 	}
+}
+
+static void handle_view_cursor(struct wl_listener *listener, void *data) {
+	struct oriel_guest_input *input = wl_container_of(listener, input, view_cursor);
+	wl_signal_emit_mutable(&input->events.cursor, NULL);
 }
 
 static void handle_view_destroy(struct wl_listener *listener, void *data) {
@@ -48,6 +55,7 @@ void oriel_guest_input_set_focus(struct oriel_guest_input *input, struct oriel_g
 	input->focus = view;
 	if (view != NULL) {
 		wl_signal_add(&view->events.state, &input->view_state);
+		wl_signal_add(&view->events.cursor, &input->view_cursor);
 		wl_signal_add(&view->events.destroy, &input->view_destroy);
 	}
 	wl_signal_emit_mutable(&input->events.change, NULL);
@@ -67,8 +75,11 @@ void oriel_guest_input_init(struct oriel_guest_input *input, const struct oriel_
 		struct wlr_scene *scene) {
 	*input = (struct oriel_guest_input){ .layout = layout, .scene = scene };
 	wl_signal_init(&input->events.change);
+	wl_signal_init(&input->events.cursor);
 	input->view_state.notify = handle_view_state;
 	wl_list_init(&input->view_state.link);
+	input->view_cursor.notify = handle_view_cursor;
+	wl_list_init(&input->view_cursor.link);
 	input->view_destroy.notify = handle_view_destroy;
 	wl_list_init(&input->view_destroy.link);
 }
@@ -132,6 +143,20 @@ static bool input_has_pointer(
 		const struct oriel_guest_input *input, const struct oriel_guest_view *over) {
 	return oriel_guest_input_holds_pointer(input) ||
 			(input->focus != NULL && input->focus == over);
+}
+
+bool oriel_guest_input_shows_cursor(
+		const struct oriel_guest_input *input, const struct oriel_guest_view *over) {
+	return input_has_pointer(input, over) && oriel_guest_view_has_cursor(input->focus);
+}
+
+void oriel_guest_input_yield_cursor_plane(
+		const struct oriel_guest_input *input, const struct wlr_output *output) {
+	struct oriel_guest_view *view =
+			output != NULL ? oriel_layout_get_view_at(input->layout, output) : NULL;
+	if (view != NULL) {
+		oriel_guest_view_yield_cursor_plane(view);
+	}
 }
 
 void oriel_guest_input_point(struct oriel_guest_input *input, struct oriel_guest_view *over,

@@ -10,6 +10,7 @@
 
 struct oriel_guest_view;
 struct oriel_layout;
+struct wlr_output;
 struct wlr_pointer_axis_event;
 struct wlr_scene;
 
@@ -41,9 +42,12 @@ struct oriel_guest_input {
 	struct {
 		/* NULL: focus or is_grabbed changed */
 		struct wl_signal change;
+		/* NULL: the focused guest shows a cursor of its own now, or does no more */
+		struct wl_signal cursor;
 	} events;
 
 	struct wl_listener view_state;
+	struct wl_listener view_cursor;
 	struct wl_listener view_destroy;
 };
 
@@ -82,6 +86,17 @@ bool oriel_guest_input_motion(struct oriel_guest_input *input, double dx, double
  * down, as a client would.
  */
 bool oriel_guest_input_holds_pointer(const struct oriel_guest_input *input);
+
+/*
+ * Does the guest that has the pointer show a cursor of its own, in whose place ours would be a second
+ * one? over is as below.
+ */
+bool oriel_guest_input_shows_cursor(
+		const struct oriel_guest_input *input, const struct oriel_guest_view *over);
+
+/* Before ours is shown on this output, which may be NULL: a guest's leaves the cursor plane to it. */
+void oriel_guest_input_yield_cursor_plane(
+		const struct oriel_guest_input *input, const struct wlr_output *output);
 
 /*
  * The pointer is at this place; over is whose display it is on, NULL if it is on none. Not taken

@@ -1,5 +1,6 @@
 #include "view/guest_cursor.h"
 
+#include <assert.h>
 #include <drm_fourcc.h>
 #include <wlr/types/wlr_output.h>
 
@@ -57,6 +58,17 @@ static struct cursor_box cursor_get_box(const struct oriel_guest_view_cursor *cu
 		box.y += (int64_t)place->hot_y - own->hot_y;
 	}
 	return box;
+}
+
+/* The same, and what is to be seen of it. False if that is nothing. */
+static bool cursor_get_boxes(const struct oriel_guest_view_cursor *cursor,
+		struct cursor_box *ret_box, struct cursor_box *ret_clipped) {
+	if (cursor->output == NULL || !cursor->is_on || cursor->plane.frame == NULL) {
+		return false;
+	}
+	*ret_box = cursor_get_box(cursor);
+	*ret_clipped = cursor_box_clip(ret_box, cursor->ground.width, cursor->ground.height);
+	return !cursor_box_is_empty(ret_clipped);
 }
 
 /* The scene above the cursor */
@@ -215,27 +227,55 @@ static void cursor_arrange_node(struct oriel_guest_view_cursor *cursor,
 	wlr_scene_buffer_set_filter_mode(scene_buffer, ground->filter_mode);
 }
 
-static void cursor_update(struct oriel_guest_view_cursor *cursor) {
-	struct cursor_box box = { 0 }, clipped = { 0 };
-	if (cursor->output != NULL && cursor->is_on && cursor->plane.frame != NULL) {
-		box = cursor_get_box(cursor);
-		clipped = cursor_box_clip(&box, cursor->ground.width, cursor->ground.height);
+static void cursor_set_visible(struct oriel_guest_view_cursor *cursor, bool is_visible) {
+	if (cursor->is_visible != is_visible) {
+		cursor->is_visible = is_visible;
+		wl_signal_emit_mutable(&cursor->events.visible, NULL);
 	}
-	cursor->is_visible = !cursor_box_is_empty(&clipped);
-	if (cursor->is_visible && cursor_try_hardware(cursor, &box, &clipped)) {
+}
+
+static void cursor_hide(struct oriel_guest_view_cursor *cursor) {
+	cursor_leave_hardware(cursor);
+	wlr_scene_node_set_enabled(&cursor->plane.scene_buffer->node, false);
+	cursor_set_visible(cursor, false);
+}
+
+static void cursor_show_as_node(struct oriel_guest_view_cursor *cursor,
+		const struct cursor_box *box, const struct cursor_box *clipped) {
+	cursor_leave_hardware(cursor);
+	cursor_arrange_node(cursor, box, clipped);
+}
+
+static void cursor_update(struct oriel_guest_view_cursor *cursor) {
+	struct cursor_box box, clipped;
+	if (!cursor_get_boxes(cursor, &box, &clipped)) {
+		cursor_hide(cursor);
+		return;
+	}
+	cursor_set_visible(cursor, true);
+	if (cursor_try_hardware(cursor, &box, &clipped)) {
 		wlr_scene_node_set_enabled(&cursor->plane.scene_buffer->node, false);
 		cursor_watch_commits(cursor);
 		return;
 	}
-	cursor_leave_hardware(cursor);
-	if (cursor->is_visible) {
-		cursor_arrange_node(cursor, &box, &clipped);
-	} else {
-		wlr_scene_node_set_enabled(&cursor->plane.scene_buffer->node, false);
+	cursor_show_as_node(cursor, &box, &clipped);
+	if (oriel_hardware_cursor_is_taken(&cursor->hardware, cursor->output)) {
+		cursor_watch_commits(cursor);
 	}
 }
 
-/* What is on the plane has been shown now, and what lies above it may have changed meanwhile. */
+void oriel_guest_view_cursor_yield(struct oriel_guest_view_cursor *cursor) {
+	struct cursor_box box, clipped;
+	if (cursor->hardware.output_cursor != NULL && cursor_get_boxes(cursor, &box, &clipped)) {
+		cursor_show_as_node(cursor, &box, &clipped);
+		cursor_watch_commits(cursor);
+	}
+}
+
+/*
+ * What is on the plane has been shown now, and what lies above it may have changed meanwhile, as may
+ * who else wants the plane.
+ */
 static void cursor_handle_output_commit(struct wl_listener *listener, void *data) {
 	struct oriel_guest_view_cursor *cursor = wl_container_of(listener, cursor, output_commit);
 	const struct wlr_output_event_commit *event = data;
@@ -243,7 +283,7 @@ static void cursor_handle_output_commit(struct wl_listener *listener, void *data
 		return;
 	}
 	struct oriel_guest_frame *frame = cursor->plane.frame;
-	if (!frame->sampled) {
+	if (cursor->hardware.output_cursor != NULL && !frame->sampled) {
 		frame->sampled = true;
 		cursor->plane.stats->shown++;
 	}
@@ -264,6 +304,7 @@ bool oriel_guest_view_cursor_init(struct oriel_guest_view_cursor *cursor,
 		const struct oriel_render_sync *sync, struct oriel_stats *stats) {
 	wl_list_init(&cursor->frame.link);
 	wl_list_init(&cursor->output_commit.link);
+	wl_signal_init(&cursor->events.visible);
 	if (!oriel_guest_view_plane_init(&cursor->plane, loop, parent, guest_name, sync, stats)) {
 		return false;
 	}
@@ -280,6 +321,7 @@ void oriel_guest_view_cursor_finish(struct oriel_guest_view_cursor *cursor) {
 	}
 	cursor_leave_hardware(cursor);
 	wl_list_remove(&cursor->frame.link);
+	assert(wl_list_empty(&cursor->events.visible.listener_list));
 	oriel_guest_view_plane_finish(&cursor->plane);
 }
 

@@ -36,6 +36,9 @@ struct wlr_output;
  * a GPU can read (tiled ones, as i915's GVT-g has) are always a node of the scene, which has a
  * point to wait for and learns of the end of each read.
  *
+ * While oriel's own pointer is to be seen on the output, the plane is that one's. The cursor then waits
+ * for it to go, as a node.
+ *
  * A picture whose fence is late does not hold up the one before it, which moves on in the meantime
  * so that its pixel that points is where the guest wants it.
  */
@@ -53,8 +56,14 @@ struct oriel_guest_view_cursor {
 	} ground;
 	bool is_visible; /* a part of it is within the primary picture */
 
+	struct {
+		/* NULL: is_visible has changed. When it comes on, what lets go of the output's cursor
+		 * plane now leaves that to it; when it goes, the plane is free. */
+		struct wl_signal visible;
+	} events;
+
 	struct wl_listener frame;
-	struct wl_listener output_commit; /* while it is on the output's cursor plane */
+	struct wl_listener output_commit; /* while it is on the output's cursor plane, or waits for it */
 };
 
 /*
@@ -84,6 +93,12 @@ void oriel_guest_view_cursor_move(
  */
 void oriel_guest_view_cursor_arrange(struct oriel_guest_view_cursor *cursor,
 		struct wlr_output *output, const struct oriel_guest_view_ground *ground);
+
+/*
+ * Leaves the output's cursor plane for another cursor that is about to be seen there, if it is on
+ * it. Looks for it again with the output's next commit.
+ */
+void oriel_guest_view_cursor_yield(struct oriel_guest_view_cursor *cursor);
 
 /* Shows nothing until the next frame, and lets go of all that was taken. */
 void oriel_guest_view_cursor_clear(struct oriel_guest_view_cursor *cursor);

@@ -104,6 +104,11 @@ static void guest_view_handle_primary_frame(struct wl_listener *listener, void *
 	guest_view_layout(view);
 }
 
+static void guest_view_handle_cursor_visible(struct wl_listener *listener, void *data) {
+	struct oriel_guest_view *view = wl_container_of(listener, view, cursor_visible);
+	wl_signal_emit_mutable(&view->events.cursor, NULL);
+}
+
 static bool guest_view_handle_wants(
 		void *data, enum oriel_guest_plane plane, const struct oriel_guest_buffer *buffer) {
 	struct oriel_guest_view *view = data;
@@ -182,7 +187,9 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 	}
 	wl_list_init(&view->link);
 	wl_list_init(&view->primary_frame.link);
+	wl_list_init(&view->cursor_visible.link);
 	wl_signal_init(&view->events.state);
+	wl_signal_init(&view->events.cursor);
 	wl_signal_init(&view->events.destroy);
 	view->source = take_source;
 	view->sync = sync;
@@ -210,6 +217,8 @@ struct oriel_guest_view *oriel_guest_view_create(struct wl_event_loop *loop,
 	}
 	view->primary_frame.notify = guest_view_handle_primary_frame;
 	wl_signal_add(&view->primary.events.frame, &view->primary_frame);
+	view->cursor_visible.notify = guest_view_handle_cursor_visible;
+	wl_signal_add(&view->cursor.events.visible, &view->cursor_visible);
 	wlr_scene_node_set_enabled(&view->tree->node, false);
 	wl_event_source_timer_update(view->timer, GUEST_VIEW_TEXT_MS);
 	oriel_source_set_consumer(take_source, &guest_view_consumer, view);
@@ -227,10 +236,12 @@ void oriel_guest_view_destroy(struct oriel_guest_view *view) {
 	}
 	wl_signal_emit_mutable(&view->events.destroy, NULL);
 	assert(wl_list_empty(&view->events.state.listener_list));
+	assert(wl_list_empty(&view->events.cursor.listener_list));
 	assert(wl_list_empty(&view->events.destroy.listener_list));
 	oriel_input_sink_destroy(view->input);
 	wl_list_remove(&view->link);
 	wl_list_remove(&view->primary_frame.link);
+	wl_list_remove(&view->cursor_visible.link);
 	oriel_source_set_consumer(view->source, NULL, NULL);
 	oriel_guest_view_cursor_finish(&view->cursor);
 	oriel_state_text_destroy(view->text);
@@ -338,6 +349,10 @@ void oriel_guest_view_blank(struct oriel_guest_view *view) {
 
 bool oriel_guest_view_has_cursor(const struct oriel_guest_view *view) {
 	return view->cursor.is_visible;
+}
+
+void oriel_guest_view_yield_cursor_plane(struct oriel_guest_view *view) {
+	oriel_guest_view_cursor_yield(&view->cursor);
 }
 
 void oriel_guest_view_print_stats(const struct oriel_guest_view *view, FILE *stream) {

@@ -50,11 +50,14 @@ struct oriel_guest_view {
 	struct {
 		/* const enum oriel_source_state *: the source's state changed */
 		struct wl_signal state;
+		/* NULL: oriel_guest_view_has_cursor() has changed */
+		struct wl_signal cursor;
 		/* NULL: the view is about to be destroyed, and its input with it */
 		struct wl_signal destroy;
 	} events;
 
 	struct wl_listener primary_frame;
+	struct wl_listener cursor_visible;
 };
 
 /*
@@ -114,6 +117,9 @@ void oriel_guest_view_blank(struct oriel_guest_view *view);
 
 /* True while a part of the guest's own cursor is to be seen. */
 bool oriel_guest_view_has_cursor(const struct oriel_guest_view *view);
+
+/* To be called before another cursor is shown on the output, which may have the cursor plane then. */
+void oriel_guest_view_yield_cursor_plane(struct oriel_guest_view *view);
 
 /* One line of the statistics table. */
 void oriel_guest_view_print_stats(const struct oriel_guest_view *view, FILE *stream);

@@ -16,9 +16,10 @@
 /* No cursor plane is larger. */
 #define HARDWARE_CURSOR_SIZE_MAX 512
 
-static bool output_has_plane(struct wlr_output *output) {
+static bool output_has_plane(const struct wlr_output *output) {
 #if WLR_HAS_DRM_BACKEND
-	return wlr_output_is_drm(output);
+	/* Which takes no const, and changes nothing. */
+	return wlr_output_is_drm((struct wlr_output *)output);
 #else
 	return false;
 #endif
@@ -60,19 +61,31 @@ static struct oriel_pixel_buffer *frame_copy(const struct oriel_guest_frame *fra
 	return copy;
 }
 
+bool oriel_hardware_cursor_is_taken(
+		const struct oriel_hardware_cursor *cursor, const struct wlr_output *output) {
+	if (!output_has_plane(output)) {
+		return false;
+	}
+	const struct wlr_output_cursor *other;
+	wl_list_for_each(other, &output->cursors, link) {
+		if (other != cursor->output_cursor && other->enabled && other->visible) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Has the plane to itself from here, or returns false: somebody captures the output, and wants the
- * cursors in the picture, or the plane has another cursor that is seen.
+ * cursors in the picture, or there is another cursor to be seen.
  */
 static bool hardware_cursor_claim(struct oriel_hardware_cursor *cursor, struct wlr_output *output) {
-	if (!output_has_plane(output) || output->software_cursor_locks > 0) {
+	if (!output_has_plane(output) || output->software_cursor_locks > 0 ||
+			oriel_hardware_cursor_is_taken(cursor, output)) {
 		return false;
 	}
 	const struct wlr_output_cursor *owner = output->hardware_cursor;
 	if (owner != NULL && owner != cursor->output_cursor) {
-		if (owner->enabled && owner->visible) {
-			return false;
-		}
 		/* Who had the plane once keeps it, shown or not, until all are taken off it. */
 		wlr_output_lock_software_cursors(output, true);
 		wlr_output_lock_software_cursors(output, false);

@@ -23,6 +23,10 @@ struct wlr_output_cursor;
  * has come through the latch, and the read is over with the call. A buffer that the CPU cannot
  * read is therefore not shown here.
  *
+ * The plane is had only while no other cursor is to be seen on the output: wlroots would draw that
+ * one into the picture, below the plane, and with each of its moves anew. It is oriel's own pointer,
+ * which is where the user looks then.
+ *
  * Only with KMS: the "hardware cursor" of a nested output is the parent's pointer, which is where
  * the parent's mouse is, and that of a headless one is nowhere. With KMS's legacy interface
  * (WLR_DRM_NO_ATOMIC) the plane changes up to a refresh before the picture does.
@@ -50,6 +54,10 @@ bool oriel_hardware_cursor_show(struct oriel_hardware_cursor *cursor, struct wlr
 
 /* Before the output goes. One that is all zero is fine. */
 void oriel_hardware_cursor_hide(struct oriel_hardware_cursor *cursor);
+
+/* True if another cursor is to be seen on the output, and has or would have its plane. */
+bool oriel_hardware_cursor_is_taken(
+		const struct oriel_hardware_cursor *cursor, const struct wlr_output *output);
 
 /* A picture that was refused is tried again: what shows it is another output, or has changed. */
 void oriel_hardware_cursor_reconsider(struct oriel_hardware_cursor *cursor);

@@ -4,6 +4,7 @@
  */
 #include "input/guest_input.h"
 
+#include <drm_fourcc.h>
 #include <linux/input-event-codes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <wayland-client.h>
 #include <wlr/types/wlr_cursor.h>
 #include <wlr/types/wlr_output.h>
@@ -20,6 +23,8 @@
 
 #include "fake_sink.h"
 #include "fixture.h"
+#include "guest/buffer.h"
+#include "guest/frame.h"
 #include "guest/source_impl.h"
 #include "inhibitor.h"
 #include "input.h"
@@ -384,6 +389,151 @@ static void button_held_while_the_guest_loses_the_focus_is_released_once(void **
 	input_button(&scene.input, BTN_LEFT, false);
 	assert_first_got(&scene, "");
 	assert_second_got(&scene, "");
+	scene_finish(&scene);
+}
+
+/* The guest's own cursor */
+
+#define CURSOR_SIZE 8
+
+/* Where it is in the guest's picture. */
+static const struct oriel_guest_cursor cursor_place = { .x = 16, .y = 16 };
+
+static void show_cursor(struct scene *scene, const char *guest_name) {
+	const struct oriel_guest_buffer_attributes attributes = {
+		.width = CURSOR_SIZE,
+		.height = CURSOR_SIZE,
+		.format = DRM_FORMAT_ARGB8888,
+		.modifier = DRM_FORMAT_MOD_LINEAR,
+		.stride_bytes = 4 * CURSOR_SIZE,
+	};
+	int memory_fd = memfd_create("cursor", MFD_CLOEXEC);
+	assert_true(memory_fd >= 0);
+	assert_int_equal(ftruncate(memory_fd, 4 * CURSOR_SIZE * CURSOR_SIZE), 0);
+	const struct oriel_source_picture picture = {
+		.plane = ORIEL_GUEST_PLANE_CURSOR,
+		.buffer = oriel_guest_buffer_create(&attributes, ORIEL_GUEST_MEMORY_SHARED, memory_fd),
+		.cursor = cursor_place,
+	};
+	assert_non_null(picture.buffer);
+	struct oriel_guest_view *view = fixture_get_view(&scene->fixture, guest_name);
+	assert_true(oriel_source_submit(view->source, &picture));
+	oriel_guest_buffer_drop(picture.buffer);
+	assert_true(oriel_guest_view_has_cursor(view));
+}
+
+static void move_cursor(struct scene *scene, const struct oriel_guest_cursor *cursor) {
+	oriel_source_set_cursor(fixture_get_view(&scene->fixture, "a")->source, cursor);
+}
+
+/* The pointer is looked at anew when the event loop is idle. */
+static bool is_pointer_seen_when_idle(struct scene *scene) {
+	fixture_step(&scene->fixture, 0);
+	return is_pointer_seen(scene);
+}
+
+static void guest_that_has_the_pointer_shows_the_only_cursor(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	input_move(&scene.input, 64, 72);
+	show_cursor(&scene, "a");
+	show_cursor(&scene, "b");
+	assert_true(is_pointer_seen_when_idle(&scene));
+	focus_first(&scene);
+	assert_false(is_pointer_seen_when_idle(&scene));
+	input_move(&scene.input, 60, 72);
+	assert_false(is_pointer_seen(&scene));
+
+	/* The guest hides it, has it beside its picture, and shows it again. */
+	move_cursor(&scene, NULL);
+	assert_true(is_pointer_seen(&scene));
+	move_cursor(&scene, &cursor_place);
+	assert_false(is_pointer_seen(&scene));
+	move_cursor(&scene, &(struct oriel_guest_cursor){ .x = 128 });
+	assert_true(is_pointer_seen(&scene));
+	move_cursor(&scene, &cursor_place);
+	assert_false(is_pointer_seen(&scene));
+
+	/* The pointer is on another guest's picture, which does not have the focus, and back. */
+	input_move(&scene.input, 300, 72);
+	assert_true(is_pointer_seen(&scene));
+	input_move(&scene.input, 64, 72);
+	assert_false(is_pointer_seen(&scene));
+	show_guest(&scene, KEY_2);
+	assert_true(is_pointer_seen_when_idle(&scene));
+	input_click(&scene.input, BTN_LEFT);
+	assert_false(is_pointer_seen_when_idle(&scene));
+
+	/* And the guest loses it. */
+	struct oriel_source *source = fixture_get_view(&scene.fixture, "a")->source;
+	oriel_source_set_state(source, ORIEL_SOURCE_STATE_OFF);
+	assert_true(is_pointer_seen(&scene));
+	oriel_source_set_state(source, ORIEL_SOURCE_STATE_RUNNING);
+	assert_false(is_pointer_seen(&scene));
+	oriel_guest_view_destroy(fixture_get_view(&scene.fixture, "a"));
+	assert_true(is_pointer_seen_when_idle(&scene));
+	scene_finish(&scene);
+}
+
+static void pointer_over_a_window_is_seen_whatever_the_guest_shows(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	show_cursor(&scene, "a");
+	input_move(&scene.input, 64, 72);
+	input_click(&scene.input, BTN_LEFT);
+	assert_false(is_pointer_seen_when_idle(&scene));
+	input_move(&scene.input, 128, 96);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	assert_true(is_pointer_seen(&scene));
+	move_cursor(&scene, NULL);
+	move_cursor(&scene, &cursor_place);
+	assert_true(is_pointer_seen(&scene));
+
+	/* The window goes, and the guest is there. */
+	xdg_client_destroy(client);
+	show_guest(&scene, KEY_1);
+	fixture_step_refreshes(&scene.fixture, 1);
+	assert_false(is_pointer_seen(&scene));
+	scene_finish(&scene);
+}
+
+static void drag_in_the_guest_leaves_the_cursor_to_it(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	show_cursor(&scene, "a");
+	input_move(&scene.input, 64, 72);
+	input_button(&scene.input, BTN_LEFT, true);
+	input_move(&scene.input, 300, 72);
+	assert_false(is_pointer_seen_when_idle(&scene));
+	input_button(&scene.input, BTN_LEFT, false);
+	assert_true(is_pointer_seen_when_idle(&scene));
+	scene_finish(&scene);
+}
+
+static void grab_that_ends_leaves_the_guest_its_cursor(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	show_cursor(&scene, "a");
+	input_move(&scene.input, 64, 72);
+	grab_first(&scene);
+	assert_false(is_pointer_seen_when_idle(&scene));
+	move_cursor(&scene, NULL);
+	assert_false(is_pointer_seen_when_idle(&scene));
+	move_cursor(&scene, &cursor_place);
+	press_chord(&scene, KEY_G);
+	assert_false(is_grabbed(&scene));
+	assert_false(is_pointer_seen_when_idle(&scene));
+	move_cursor(&scene, NULL);
+	assert_true(is_pointer_seen(&scene));
+
+	/* With every device gone there is none to be seen. */
+	move_cursor(&scene, &cursor_place);
+	input_unplug(&scene.input);
+	move_cursor(&scene, NULL);
+	assert_false(is_pointer_seen_when_idle(&scene));
 	scene_finish(&scene);
 }
 
@@ -790,6 +940,10 @@ int main(void) {
 		cmocka_unit_test(window_over_the_guest_gets_the_pointer),
 		cmocka_unit_test(drag_in_the_guest_goes_on_over_windows_and_to_the_edges),
 		cmocka_unit_test(button_held_while_the_guest_loses_the_focus_is_released_once),
+		cmocka_unit_test(guest_that_has_the_pointer_shows_the_only_cursor),
+		cmocka_unit_test(pointer_over_a_window_is_seen_whatever_the_guest_shows),
+		cmocka_unit_test(drag_in_the_guest_leaves_the_cursor_to_it),
+		cmocka_unit_test(grab_that_ends_leaves_the_guest_its_cursor),
 		cmocka_unit_test(grab_gives_the_guest_every_key_and_distances),
 		cmocka_unit_test(grab_chord_without_a_guest_is_the_windows),
 		cmocka_unit_test(grab_takes_a_pressed_pointer_from_its_window),

@@ -225,6 +225,7 @@ static int setup(void **state) {
 	context.output.height = GROUND_HEIGHT;
 	context.output.scale = 1;
 	wl_signal_init(&context.output.events.commit);
+	wl_list_init(&context.output.cursors);
 	oriel_reads_init(&context.reads, context.loop, &context.sync);
 	context.output.data = &context.reads;
 	context.driver = fake_driver_create("win");
@@ -785,6 +786,7 @@ static void buffer_that_only_a_gpu_reads_is_a_node(void **state) {
 
 static void plane_with_another_cursor_on_it_is_left_alone(void **state) {
 	struct wlr_output_cursor pointer = { .enabled = true, .visible = true };
+	wl_list_insert(&context.output.cursors, &pointer.link);
 	context.output.hardware_cursor = &pointer;
 	submit(10, 20);
 	assert_node_at(10, 20);
@@ -800,6 +802,94 @@ static void plane_with_another_cursor_on_it_is_left_alone(void **state) {
 	move(12, 20);
 	assert_plane_at(12, 20);
 	assert_int_equal(context.output.software_cursor_locks, 0);
+}
+
+static void plane_is_taken_when_the_other_cursor_goes_and_left_when_one_comes(void **state) {
+	struct wlr_output_cursor pointer = { .enabled = true, .visible = true };
+	wl_list_insert(&context.output.cursors, &pointer.link);
+	context.output.hardware_cursor = &pointer;
+	submit(10, 20);
+	commit();
+	assert_node_at(10, 20);
+	/* The guest itself does nothing. */
+	pointer.enabled = false;
+	commit();
+	assert_plane_at(10, 20);
+	commit();
+	assert_plane_at(10, 20);
+
+	/* One that wlroots draws: the plane is not had beside it. */
+	pointer.enabled = true;
+	commit();
+	assert_node_at(10, 20);
+	assert_null(context.output.hardware_cursor);
+	move(11, 20);
+	assert_node_at(11, 20);
+	pointer.visible = false;
+	commit();
+	assert_plane_at(11, 20);
+
+	hide();
+	pointer.visible = true;
+	commit();
+	assert_way(HIDDEN);
+}
+
+static void plane_is_yielded_until_the_next_commit(void **state) {
+	oriel_guest_view_cursor_yield(&context.cursor);
+	assert_way(HIDDEN);
+	submit(10, 20);
+	assert_plane_at(10, 20);
+	oriel_guest_view_cursor_yield(&context.cursor);
+	assert_node_at(10, 20);
+	assert_null(context.output.hardware_cursor);
+	/* Nobody came for it. */
+	commit();
+	assert_plane_at(10, 20);
+	assert_true(wl_list_empty(&context.output.cursors));
+}
+
+/* A pointer that is hidden as soon as the guest has a cursor, and back when it has none. */
+struct rival {
+	struct wlr_output_cursor pointer;
+	int changes;
+	bool plane_was_free; /* at the last change */
+	struct wl_listener visible;
+};
+
+static void rival_handle_visible(struct wl_listener *listener, void *data) {
+	struct rival *rival = wl_container_of(listener, rival, visible);
+	rival->changes++;
+	rival->plane_was_free = context.output_cursor == NULL;
+	rival->pointer.enabled = !context.cursor.is_visible;
+}
+
+static void change_of_visibility_is_told_while_the_plane_is_free(void **state) {
+	struct rival rival = { .pointer = { .enabled = true, .visible = true } };
+	rival.visible.notify = rival_handle_visible;
+	wl_signal_add(&context.cursor.events.visible, &rival.visible);
+	wl_list_insert(&context.output.cursors, &rival.pointer.link);
+	context.output.hardware_cursor = &rival.pointer;
+	submit(10, 20);
+	assert_int_equal(rival.changes, 1);
+	assert_plane_at(10, 20);
+	move(20, 20);
+	submit(30, 20);
+	assert_int_equal(rival.changes, 1);
+
+	move(GROUND_WIDTH, 20);
+	assert_int_equal(rival.changes, 2);
+	assert_true(rival.plane_was_free);
+	assert_way(HIDDEN);
+	move(GROUND_WIDTH - 1, 20);
+	assert_int_equal(rival.changes, 3);
+	assert_plane_at(GROUND_WIDTH - 1, 20);
+	hide();
+	assert_int_equal(rival.changes, 4);
+	assert_true(rival.plane_was_free);
+	oriel_guest_view_cursor_clear(&context.cursor);
+	assert_int_equal(rival.changes, 4);
+	wl_list_remove(&rival.visible.link);
 }
 
 /* wlroots has it in the picture of that commit; from the next one on it is the scene's. */
@@ -903,6 +993,9 @@ int main(void) {
 		TEST_DRM(buffers_that_are_not_copied_are_nodes),
 		TEST_DRM(buffer_that_only_a_gpu_reads_is_a_node),
 		TEST_DRM(plane_with_another_cursor_on_it_is_left_alone),
+		TEST_DRM(plane_is_taken_when_the_other_cursor_goes_and_left_when_one_comes),
+		TEST_DRM(plane_is_yielded_until_the_next_commit),
+		TEST_DRM(change_of_visibility_is_told_while_the_plane_is_free),
 		TEST_DRM(capture_with_cursors_makes_it_a_node),
 		TEST_DRM(commit_without_a_picture_shows_nothing),
 		TEST_DRM(cursor_beneath_a_window_is_a_node),

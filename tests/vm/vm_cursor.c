@@ -24,9 +24,12 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "fake_sink.h"
 #include "fds.h"
 #include "fixture.h"
 #include "guest/source.h"
+#include "input.h"
+#include "input/seat.h"
 #include "kms.h"
 #include "output/output.h"
 #include "screenshot.h"
@@ -55,6 +58,7 @@ struct guest {
 struct display {
 	struct fixture fixture;
 	bool is_running; /* the fixture is up */
+	struct input input; /* the case's that plugs it */
 	struct guest guests[GUESTS_MAX];
 	struct wl_listener commit;
 	int commits;
@@ -228,7 +232,7 @@ static void display_handle_commit(struct wl_listener *listener, void *data) {
 	assert_true(output_cursor == NULL || output->hardware_cursor == output_cursor);
 	const struct wlr_output_cursor *other;
 	wl_list_for_each(other, &output->cursors, link) {
-		assert_true(other == output_cursor || !other->enabled);
+		assert_true(other == output_cursor || output_cursor == NULL || !other->enabled);
 	}
 }
 
@@ -682,6 +686,55 @@ static void picture_that_cannot_be_read_is_said_to_be_until_there_is_another(voi
 	check_scene(display, 0, &(struct scene){ .seed = 1 }, ANY);
 }
 
+/* The host's pointer is to be seen, and has the plane where there is one: the guest's is a node. */
+static void check_pointer(struct display *display, const struct scene *scene) {
+	check_pixels(display, 0, scene);
+	const struct oriel_guest_view *view = display_get_view(display, 0);
+	assert_int_equal(oriel_guest_view_has_cursor(view), scene->has_cursor);
+	assert_null(view->cursor.hardware.output_cursor);
+	const struct wlr_output_cursor *cursor = view->output->hardware_cursor;
+	assert_non_null(cursor);
+	assert_true(cursor->enabled && cursor->visible);
+	if (has_plane()) {
+		struct kms_cursor kms_cursor;
+		assert_true(kms_read_cursor(getenv("WLR_DRM_DEVICES"), &kms_cursor));
+		free(kms_cursor.pixels);
+	}
+}
+
+static void pointer_makes_way_for_the_cursor_of_the_guest_that_has_it(void **state) {
+	struct display *display = *state;
+	struct guest *guest = display_start_with_cursor(display);
+	struct oriel_seat *seat = display->fixture.server->seat;
+	struct oriel_guest_view *view = display_get_view(display, 0);
+	oriel_guest_view_set_input(view, &fake_sink_create()->base);
+	input_plug(&display->input, &display->fixture);
+	struct scene scene = { .seed = 1, .has_cursor = true, .cursor_seed = 100, .x = 100, .y = 50 };
+	check_scene(display, 0, &scene, ANY);
+	input_move(&display->input, 20, 100);
+	display_step(display);
+	check_pointer(display, &scene);
+
+	/* The guest does nothing meanwhile: its cursor is where it was. */
+	oriel_seat_focus_guest(seat, view);
+	display_step(display);
+	check_scene(display, 0, &scene, ANY);
+	oriel_seat_focus_guest(seat, NULL);
+	display_step(display);
+	check_pointer(display, &scene);
+	oriel_seat_focus_guest(seat, view);
+	display_step(display);
+	check_scene(display, 0, &scene, ANY);
+
+	assert_int_equal(test_vgpu_steer(&guest->vgpu, "vgpu/cursor", "on=0"), 0);
+	display_step(display);
+	check_pointer(display, &(struct scene){ .seed = 1 });
+	assert_int_equal(test_vgpu_steer(&guest->vgpu, "vgpu/cursor", "on=1 x=150"), 0);
+	display_step(display);
+	scene.x = 150;
+	check_scene(display, 0, &scene, ANY);
+}
+
 static void guests_on_two_outputs_have_a_cursor_each(void **state) {
 	struct display *display = *state;
 	for (int i = 0; i < GUESTS_MAX; i++) {
@@ -725,6 +778,7 @@ int main(void) {
 		DISPLAY_TEST(picture_whose_fence_is_late_lets_the_one_before_move_on),
 		DISPLAY_TEST(move_redraws_no_more_than_the_cursor),
 		DISPLAY_TEST(end_while_the_cursor_is_shown_releases_all),
+		DISPLAY_TEST(pointer_makes_way_for_the_cursor_of_the_guest_that_has_it),
 		DISPLAY_TEST(display_that_is_off_says_so_until_there_is_a_picture),
 	};
 	const struct CMUnitTest pixman_tests[] = {
