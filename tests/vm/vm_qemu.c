@@ -1,11 +1,10 @@
 /*
  * The real thing: a QEMU that oriel-vfio(1) has started runs a machine on an mbochs vGPU, which is a
- * boot sector (qemu/boot.S) that sets a mode, paints, and repaints for every key. What it paints is
- * on oriel's screen while QEMU has the device.
+ * boot sector (qemu/boot.S) that sets a mode, paints, and repaints for every key. The keys are typed
+ * into oriel, which makes them the machine's by a uinput keyboard; what it paints is on oriel's screen
+ * while QEMU has the device.
  */
 #include <errno.h>
-#include <libevdev/libevdev-uinput.h>
-#include <libevdev/libevdev.h>
 #include <limits.h>
 #include <linux/input-event-codes.h>
 #include <poll.h>
@@ -28,6 +27,7 @@
 #include "fds.h"
 #include "fixture.h"
 #include "guest/source.h"
+#include "input.h"
 #include "output/output.h"
 #include "program.h"
 #include "qemu/boot.h"
@@ -43,6 +43,10 @@
 	"output OUTPUT-1 {\n\tmode 320x240\n}\n"                                                   \
 	"output OUTPUT-2 {\n\tmode 64x48\n}\n"                                                     \
 	"guest other {\n\tsource synthetic 64x48\n\toutput OUTPUT-2\n}\n"
+/* The machine, which is handed over, and gets what is typed once it has the focus. */
+#define MACHINE_CONFIG                                                                             \
+	"guest machine {\n\tsource vfio handover\n\toutput OUTPUT-1\n\tinput uinput\n}\n"          \
+	"bind Super+1 guest machine\n"
 _Static_assert(BOOT_WIDTH == 320 && BOOT_HEIGHT == 240, "the size of the first output");
 
 struct machine {
@@ -50,8 +54,7 @@ struct machine {
 	bool is_running; /* the fixture is up */
 	char uuid[37];
 	struct vgpu_guest *vgpu; /* may be NULL: the test has the device itself */
-	struct libevdev *keyboard;
-	struct libevdev_uinput *uinput;
+	struct input input; /* once the fixture is up */
 	struct program qemu;
 	int fds_before;
 };
@@ -74,10 +77,6 @@ static int machine_teardown(void **state) {
 	if (machine->is_running) {
 		fixture_finish(&machine->fixture);
 	}
-	if (machine->uinput != NULL) {
-		libevdev_uinput_destroy(machine->uinput);
-	}
-	libevdev_free(machine->keyboard);
 	vgpu_guest_close(machine->vgpu);
 	int ret = 0;
 	int fds = fds_count_open();
@@ -97,31 +96,20 @@ static void machine_start_oriel(struct machine *machine, const char *config_text
 	setenv("WLR_HEADLESS_OUTPUTS", "2", true);
 	fixture_init(&machine->fixture, config_text);
 	machine->is_running = true;
+	input_plug(&machine->input, &machine->fixture);
 	assert_non_null(oriel_server_listen(machine->fixture.server));
 }
 
 /* --- the keyboard ----------------------------------------------------------------------------- */
 
-/* The keyboard that QEMU is given. Its events are the test's. */
-static void machine_plug_keyboard(struct machine *machine) {
-	machine->keyboard = libevdev_new();
-	assert_non_null(machine->keyboard);
-	libevdev_set_name(machine->keyboard, "vm_qemu keyboard");
-	for (unsigned int code = KEY_ESC; code <= KEY_F10; code++) {
-		libevdev_enable_event_code(machine->keyboard, EV_KEY, code, NULL);
-	}
-	assert_int_equal(libevdev_uinput_create_from_device(machine->keyboard,
-					 LIBEVDEV_UINPUT_OPEN_MANAGED, &machine->uinput),
-			0);
+/* On oriel's own keyboard. What becomes of it is up to oriel. */
+static void machine_type(struct machine *machine, uint32_t code) {
+	input_type(&machine->input, (const uint32_t[]){ code, 0 });
 }
 
-static void machine_type(struct machine *machine, unsigned int code) {
-	for (int value = 1; value >= 0; value--) {
-		assert_int_equal(libevdev_uinput_write_event(machine->uinput, EV_KEY, code, value),
-				0);
-		assert_int_equal(libevdev_uinput_write_event(machine->uinput, EV_SYN, SYN_REPORT, 0),
-				0);
-	}
+/* Gives the machine the input, as a user does. */
+static void machine_focus(struct machine *machine) {
+	input_type(&machine->input, (const uint32_t[]){ KEY_LEFTMETA, KEY_1, 0 });
 }
 
 /* --- programs --------------------------------------------------------------------------------- */
@@ -151,16 +139,16 @@ static void machine_launch(struct machine *machine, const char *const arguments[
 }
 
 static void machine_start_qemu(struct machine *machine) {
-	char image[PATH_MAX], drive[PATH_MAX + 64], evdev[64];
+	char image[PATH_MAX], drive[PATH_MAX + 64], evdev[PATH_MAX];
 	get_built_path(image, "qemu-boot.img");
 	snprintf(drive, sizeof(drive), "if=floppy,format=raw,readonly=on,file=%s", image);
-	snprintf(evdev, sizeof(evdev), "input-linux,id=keyboard,evdev=%s",
-			libevdev_uinput_get_devnode(machine->uinput));
-	const char *const arguments[] = { "--output",
-		fixture_get_numbered_output_name(&machine->fixture, 1), machine->uuid, "--",
-		"qemu-system-x86_64", "-name", "guest=machine,debug-threads=on", "-accel", "tcg",
-		"-m", "16", "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
-		"-boot", "a", "-drive", drive, "-object", evdev, NULL };
+	/* Made by oriel, of what is typed while the machine has the focus. */
+	snprintf(evdev, sizeof(evdev), "input-linux,id=keyboard,evdev=%s/oriel/machine-keyboard",
+			getenv("XDG_RUNTIME_DIR"));
+	const char *const arguments[] = { machine->uuid, "--", "qemu-system-x86_64", "-name",
+		"guest=machine,debug-threads=on", "-accel", "tcg", "-m", "16", "-nodefaults",
+		"-no-user-config", "-display", "none", "-vga", "none", "-boot", "a", "-drive",
+		drive, "-object", evdev, NULL };
 	machine_launch(machine, arguments);
 }
 
@@ -228,8 +216,7 @@ static void assert_other_goes_on(struct machine *machine) {
 
 static void qemu_boots_types_resets_dies_and_returns(void **state) {
 	struct machine *machine = *state;
-	machine_plug_keyboard(machine);
-	machine_start_oriel(machine, CONFIG);
+	machine_start_oriel(machine, CONFIG MACHINE_CONFIG);
 	machine_start_qemu(machine);
 	machine_wait_for_picture(machine, 0);
 	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
@@ -237,6 +224,7 @@ static void qemu_boots_types_resets_dies_and_returns(void **state) {
 	assert_other_goes_on(machine);
 
 	/* evdev's codes for these are the keyboard's own scan codes. */
+	machine_focus(machine);
 	machine_type(machine, KEY_A);
 	machine_wait_for_picture(machine, KEY_A);
 	machine_type(machine, KEY_SPACE);
@@ -255,7 +243,7 @@ static void qemu_boots_types_resets_dies_and_returns(void **state) {
 	assert_true(screen_shows(machine, KEY_B));
 	assert_other_goes_on(machine);
 
-	/* The same name, the same place. */
+	/* The same name, the same place, and the input is still its own. */
 	machine_start_qemu(machine);
 	machine_wait_for_picture(machine, 0);
 	assert_ptr_equal(fixture_get_view(&machine->fixture, "machine"), view);
