@@ -672,6 +672,13 @@ static void guest_that_flaps_at_any_rate_stays_within_bounds(void **state) {
 	destroy_balanced(source);
 }
 
+/* A refused buffer is asked for again after a second. */
+static void poll_with_a_pause(struct oriel_source *source) {
+	poll_for(source, 4 * POLL_NS);
+	mock.now_ns += 1100 * MSEC_NS;
+	poll_for(source, 4 * POLL_NS);
+}
+
 /*
  * Every call that can fail fails once, with errors of each kind: nothing leaks, creation that
  * fails says why in one line, and a source that came to be shows its picture soon after.
@@ -696,9 +703,9 @@ static void any_failed_call_is_survived(void **state) {
 			}
 			if (source != NULL) {
 				assert_int_equal(log_lines_get_count(), 0);
-				poll_for(source, 1200 * MSEC_NS);
+				poll_with_a_pause(source);
 				mock.plane.id++;
-				poll_for(source, 1200 * MSEC_NS);
+				poll_with_a_pause(source);
 				assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
 				assert_int_equal(oriel_source_get_state(source), consumer.state);
 				assert_int_equal(consumer.states, 1);
@@ -718,7 +725,8 @@ static void any_failed_call_is_survived(void **state) {
 			walked++;
 		}
 	}
-	assert_true(walked > 1000);
+	assert_true(walked > 300);
+	print_message("# %u calls failed\n", walked);
 }
 
 int main(void) {
