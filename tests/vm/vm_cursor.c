@@ -778,11 +778,14 @@ int main(void) {
 		DISPLAY_TEST(picture_whose_fence_is_late_lets_the_one_before_move_on),
 		DISPLAY_TEST(move_redraws_no_more_than_the_cursor),
 		DISPLAY_TEST(end_while_the_cursor_is_shown_releases_all),
-		DISPLAY_TEST(pointer_makes_way_for_the_cursor_of_the_guest_that_has_it),
 		DISPLAY_TEST(display_that_is_off_says_so_until_there_is_a_picture),
 	};
 	const struct CMUnitTest pixman_tests[] = {
 		DISPLAY_TEST(picture_that_cannot_be_read_is_said_to_be_until_there_is_another),
+	};
+	/* lavapipe crashes where wlroots has it draw the pointer, whose rows are not aligned as it wants. */
+	const struct CMUnitTest pointer_tests[] = {
+		DISPLAY_TEST(pointer_makes_way_for_the_cursor_of_the_guest_that_has_it),
 	};
 	/* KMS's set-ups have one output. */
 	const struct CMUnitTest headless_tests[] = {
@@ -794,6 +797,9 @@ int main(void) {
 	int failed = cmocka_run_group_tests(tests, display_warm_up, NULL);
 	if (strcmp(getenv("WLR_RENDERER"), "pixman") == 0) {
 		failed += cmocka_run_group_tests(pixman_tests, NULL, NULL);
+	}
+	if (!set_up_is("headless-vulkan")) {
+		failed += cmocka_run_group_tests(pointer_tests, NULL, NULL);
 	}
 	if (!has_plane()) {
 		setenv("WLR_HEADLESS_OUTPUTS", "2", true);
