@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <wlr/render/drm_syncobj.h>
 #include <wlr/types/wlr_output.h>
 #include <wlr/util/log.h>
 
@@ -45,6 +46,7 @@
 #define ROUNDS 100
 #define WARM_UP_ROUNDS 20
 #define STEPS_MAX 4
+#define SCANOUTS_MAX 8
 
 /* The driver's burst, a line each ten seconds, and the view's own. */
 #define LINES_MAX 12
@@ -373,18 +375,79 @@ static void assert_bad_shows_a_text(void) {
 	assert_int_in_range(lit, 1, WIDTH * HEIGHT / 2);
 }
 
+/*
+ * Scan-out. No driver of this VM's kernel has both timelines and a way to show a foreign dma-buf, but
+ * the headless backend takes any buffer as it is. It has no timelines: what is scanned out is off
+ * the screen with the next commit.
+ */
+
+static struct {
+	struct wlr_drm_syncobj_timeline_waiter *waiters[SCANOUTS_MAX];
+	wlr_drm_syncobj_timeline_ready_callback callbacks[SCANOUTS_MAX];
+	size_t count;
+	struct wl_listener commit;
+} scanouts;
+
+bool __wrap_wlr_drm_syncobj_timeline_waiter_init(struct wlr_drm_syncobj_timeline_waiter *waiter,
+		struct wlr_drm_syncobj_timeline *timeline, uint64_t point, uint32_t flags,
+		struct wl_event_loop *loop, wlr_drm_syncobj_timeline_ready_callback callback);
+void __wrap_wlr_drm_syncobj_timeline_waiter_finish(struct wlr_drm_syncobj_timeline_waiter *waiter);
+
+bool __wrap_wlr_drm_syncobj_timeline_waiter_init(struct wlr_drm_syncobj_timeline_waiter *waiter,
+		struct wlr_drm_syncobj_timeline *timeline, uint64_t point, uint32_t flags,
+		struct wl_event_loop *loop, wlr_drm_syncobj_timeline_ready_callback callback) {
+	assert_true(scanouts.count < SCANOUTS_MAX);
+	scanouts.waiters[scanouts.count] = waiter;
+	scanouts.callbacks[scanouts.count++] = callback;
+	return true;
+}
+
+void __wrap_wlr_drm_syncobj_timeline_waiter_finish(struct wlr_drm_syncobj_timeline_waiter *waiter) {
+	for (size_t i = 0; i < scanouts.count; i++) {
+		if (scanouts.waiters[i] == waiter) {
+			scanouts.count--;
+			scanouts.waiters[i] = scanouts.waiters[scanouts.count];
+			scanouts.callbacks[i] = scanouts.callbacks[scanouts.count];
+			return;
+		}
+	}
+}
+
+/* Those of commits before this one: its own are not watched yet. */
+static void scanouts_handle_commit(struct wl_listener *listener, void *data) {
+	while (scanouts.count > 0) {
+		/* Each finishes itself when it is called. */
+		scanouts.callbacks[0](scanouts.waiters[0]);
+	}
+}
+
+static void allow_scan_out(struct wlr_output *output) {
+	wlr_output_lock_attach_render(output, false);
+	assert_int_equal(output->attach_render_locks, 0);
+	scanouts.commit.notify = scanouts_handle_commit;
+	wl_signal_add(&output->events.commit, &scanouts.commit);
+}
+
 /* The device is taken away while its picture is on screen. */
-static void removed_while_shown(void **state) {
+static void remove_while_shown(bool is_scanned_out) {
 	int fds_before = fds_count_open();
 	test_init(&the_test);
 	wait_for_picture(&the_test, 1);
+	if (is_scanned_out) {
+		allow_scan_out(the_test.bad->output);
+		fixture_step_output_refreshes(&the_test.fixture, the_test.bad->output->name, 3);
+		assert_true(the_test.bad->stats.scanned_out > 0);
+		assert_int_equal(scanouts.count, 1);
+	}
 	line_count = 0;
 	/* Our own mapping would hold the removal up. */
 	munmap(the_test.vgpu.vram, the_test.vgpu.vram_size_bytes);
 	the_test.vgpu.vram = NULL;
 	pthread_t remover;
 	assert_int_equal(pthread_create(&remover, NULL, run_removal, the_test.vgpu.uuid), 0);
-	static const struct hostile nothing = { .name = "removed while shown" };
+	const struct hostile nothing = {
+		.name = is_scanned_out ? "removed while scanned out" : "removed while composed",
+	};
 	int round = 0;
 	while (oriel_guest_view_get_state(the_test.bad) != ORIEL_SOURCE_STATE_LOST) {
 		play_round(&the_test, &nothing, round++);
@@ -406,8 +469,22 @@ static void removed_while_shown(void **state) {
 	assert_memory_equal(first_line, "guest bad: ", strlen("guest bad: "));
 	printf("# %-32s | %-9s | %d rounds, each with a frame of the other guest\n", nothing.name,
 			get_state_name(oriel_guest_view_get_state(the_test.bad)), round);
+	/* The text is what is on screen now, and nothing of the guest's. */
+	struct oriel_source_counters counters = oriel_source_get_counters(the_test.bad->source);
+	assert_int_equal(counters.released, counters.taken);
+	if (is_scanned_out) {
+		wl_list_remove(&scanouts.commit.link);
+	}
 	test_finish(&the_test);
 	assert_int_equal(fds_count_open(), fds_before);
+}
+
+static void removed_while_composed(void **state) {
+	remove_while_shown(false);
+}
+
+static void removed_while_scanned_out(void **state) {
+	remove_while_shown(true);
 }
 
 /* A case that has failed leaves nothing for the next one. */
@@ -422,7 +499,7 @@ int main(void) {
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	wlr_log_init(WLR_ERROR, handle_log);
 	setenv("WLR_HEADLESS_OUTPUTS", "2", true);
-	struct CMUnitTest tests[CASE_COUNT + 1] = { 0 };
+	struct CMUnitTest tests[CASE_COUNT + 2] = { 0 };
 	for (size_t i = 0; i < CASE_COUNT; i++) {
 		tests[i] = (struct CMUnitTest){
 			.name = cases[i].name,
@@ -431,7 +508,9 @@ int main(void) {
 			.initial_state = (void *)&cases[i],
 		};
 	}
-	tests[CASE_COUNT] =
-			(struct CMUnitTest)cmocka_unit_test_teardown(removed_while_shown, teardown);
+	tests[CASE_COUNT] = (struct CMUnitTest)cmocka_unit_test_teardown(
+			removed_while_composed, teardown);
+	tests[CASE_COUNT + 1] = (struct CMUnitTest)cmocka_unit_test_teardown(
+			removed_while_scanned_out, teardown);
 	return cmocka_run_group_tests_name("vm_hostile", tests, NULL, NULL);
 }
