@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,6 +72,21 @@ bool oriel_config_reader_fail(struct oriel_config_reader *reader, const char *fo
 
 bool oriel_config_reader_fail_memory(struct oriel_config_reader *reader) {
 	return oriel_config_reader_fail(reader, "out of memory");
+}
+
+bool oriel_config_read_file(int fd, void *data, size_t size, size_t *ret_size) {
+	size_t done = 0;
+	while (done < size) {
+		ssize_t n = read(fd, (char *)data + done, size - done);
+		if (n < 0 && errno != EINTR) {
+			return false;
+		} else if (n == 0) {
+			break;
+		}
+		done += n > 0 ? (size_t)n : 0;
+	}
+	*ret_size = done;
+	return true;
 }
 
 static void output_destroy(struct oriel_config_output *output) {

@@ -38,16 +38,8 @@ static uint8_t *file_read(struct oriel_config_reader *reader, const char *path, 
 		oriel_config_reader_fail_memory(reader);
 		goto err;
 	}
-	while (size <= FILE_MAX_BYTES) {
-		ssize_t n = read(fd, data + size, FILE_MAX_BYTES + 1 - size);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		} else if (n < 0) {
-			goto err_errno;
-		} else if (n == 0) {
-			break;
-		}
-		size += (size_t)n;
+	if (!oriel_config_read_file(fd, data, FILE_MAX_BYTES + 1, &size)) {
+		goto err_errno;
 	}
 	close(fd);
 	*ret_size = size;

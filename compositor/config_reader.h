@@ -2,6 +2,7 @@
 #define ORIEL_CONFIG_READER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <xkbcommon/xkbcommon.h>
 
@@ -29,6 +30,12 @@ struct oriel_config_reader {
 bool oriel_config_reader_fail(struct oriel_config_reader *reader, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 bool oriel_config_reader_fail_memory(struct oriel_config_reader *reader);
+
+/*
+ * Reads a file from where it is on, at most size bytes of it: fewer only at its end. False with
+ * errno set.
+ */
+bool oriel_config_read_file(int fd, void *data, size_t size, size_t *ret_size);
 
 /* Without any bindings, and with the default chords. Returns NULL if memory ran out. */
 struct oriel_config *oriel_config_create_empty(void);

@@ -45,16 +45,8 @@ static char *text_read(struct oriel_config_reader *reader, size_t *ret_size) {
 		oriel_config_reader_fail_memory(reader);
 		goto err;
 	}
-	while (size <= ORIEL_CONFIG_FILE_MAX_BYTES) {
-		ssize_t n = read(fd, text + size, ORIEL_CONFIG_FILE_MAX_BYTES + 1 - size);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		} else if (n < 0) {
-			goto err_errno;
-		} else if (n == 0) {
-			break;
-		}
-		size += (size_t)n;
+	if (!oriel_config_read_file(fd, text, ORIEL_CONFIG_FILE_MAX_BYTES + 1, &size)) {
+		goto err_errno;
 	}
 	if (size > ORIEL_CONFIG_FILE_MAX_BYTES) {
 		oriel_config_reader_fail(reader, "expected at most %d bytes, got more",
