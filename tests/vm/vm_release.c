@@ -474,7 +474,9 @@ static void check_fences_of_reads(struct test *test, bool by_gpu) {
 	assert_int_equal(counts.cpu_begins, counts.cpu_ends);
 	assert_int_equal(counts.read_imports, by_gpu ? test->samples : 0);
 	if (by_gpu) {
-		assert_int_equal(counts.cpu_begins, 0);
+		/* None of them to draw: one to look for changes, at most, each time that it is asked. */
+		uint64_t polls = oriel_source_get_counters(test->scene.view->source).polls;
+		assert_true(counts.cpu_begins <= polls);
 	}
 	/* The pages that the test itself put no fence into. */
 	for (int page = 0; page < FLIPPED_PAGES - 1; page++) {
