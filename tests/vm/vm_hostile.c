@@ -328,10 +328,11 @@ static void run_hostile(void **state) {
 	size_t grown = heap_after > heap_before ? heap_after - heap_before : 0;
 	uint64_t good_frames = the_test.good_watch.view->stats.shown - good_before;
 	printf("# %-32s | %-9s | %2d dma-bufs | %+3d fds | %5zu bytes | %2zu lines | %" PRIu64
-	       " frames of the other guest in %d refreshes\n",
+	       " frames of the other guest for its %d flips\n",
 			hostile->name, get_state_name(oriel_guest_view_get_state(the_test.bad)),
 			dmabufs_max, fds_max, grown, line_count, good_frames, ROUNDS);
-	assert_int_equal(good_frames, ROUNDS);
+	/* More if it was looked at in between, or its picture could not be looked at: none is missed. */
+	assert_true(good_frames >= ROUNDS);
 
 	if (!hostile->any_state) {
 		assert_int_equal(oriel_guest_view_get_state(the_test.bad), hostile->state);
