@@ -36,7 +36,7 @@ static bool guest_view_is_sharp(const struct oriel_guest_view *view, const struc
 
 /* What is to be said as long as nothing is shown. */
 static const char *guest_view_get_sentence(const struct oriel_guest_view *view) {
-	switch (oriel_source_get_state(view->source)) {
+	switch (oriel_guest_view_get_state(view)) {
 	case ORIEL_SOURCE_STATE_WAITING:
 		return "waiting for its display";
 	case ORIEL_SOURCE_STATE_RUNNING:
