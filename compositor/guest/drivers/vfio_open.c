@@ -99,7 +99,8 @@ int oriel_vfio_read_names(const char *path, oriel_vfio_name *ret_names, size_t m
 	return (int)count;
 }
 
-int oriel_vfio_read_link_name(const char *path, oriel_vfio_name ret_name) {
+/* The last part of what the link leads to. 0 or -errno. */
+static int read_link_name(const char *path, oriel_vfio_name ret_name) {
 	char target[PATH_MAX];
 	ssize_t length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0) {
@@ -132,8 +133,8 @@ static bool character_device_find(const struct stat *stat, struct character_devi
 	snprintf(found.sysfs_path, sizeof(found.sysfs_path), "/sys/dev/char/%u:%u",
 			major(stat->st_rdev), minor(stat->st_rdev));
 	snprintf(path, sizeof(path), "%s/subsystem", found.sysfs_path);
-	if (oriel_vfio_read_link_name(path, found.class_name) != 0 ||
-			oriel_vfio_read_link_name(found.sysfs_path, found.name) != 0) {
+	if (read_link_name(path, found.class_name) != 0 ||
+			read_link_name(found.sysfs_path, found.name) != 0) {
 		return false;
 	}
 	*ret_found = found;
@@ -279,7 +280,7 @@ static bool device_open_sysfs_group(const struct oriel_vfio_opener *opener, cons
 	char path[PATH_MAX + sizeof("/iommu_group")];
 	oriel_vfio_name group;
 	snprintf(path, sizeof(path), "%s/iommu_group", dir);
-	int ret = oriel_vfio_read_link_name(path, group);
+	int ret = read_link_name(path, group);
 	if (ret == -ENOENT) {
 		oriel_vfio_opener_log(opener,
 				"%s has neither a VFIO character device nor an IOMMU group: no VFIO "

@@ -73,7 +73,4 @@ typedef char oriel_vfio_name[NAME_MAX + 1];
 /* The first names in a directory, in no order. How many (at most max), or -errno. */
 int oriel_vfio_read_names(const char *path, oriel_vfio_name *ret_names, size_t max);
 
-/* The last part of what the link leads to. 0 or -errno. */
-int oriel_vfio_read_link_name(const char *path, oriel_vfio_name ret_name);
-
 #endif
