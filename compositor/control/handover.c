@@ -179,7 +179,7 @@ static bool handovers_find_surplus(
 
 static bool guest_adopt(struct handover_guest *guest, int take_device_fd,
 		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
-	if (!oriel_source_adopt(guest->source, take_device_fd)) {
+	if (!oriel_source_adopt(guest->source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, take_device_fd)) {
 		snprintf(reason, ORIEL_HANDOVER_REASON_SIZE,
 				"guest %s does not take the device; the log of oriel says why",
 				oriel_source_get_name(guest->source));

@@ -94,13 +94,14 @@ void oriel_source_set_monitor(struct oriel_source *source, const struct oriel_gu
 	}
 }
 
-bool oriel_source_adopt(struct oriel_source *source, int take_fd) {
+bool oriel_source_adopt(
+		struct oriel_source *source, enum oriel_source_handover handover, int take_fd) {
 	if (source->ops->adopt == NULL) {
 		wlr_log(WLR_ERROR, "guest %s: is of a kind that is not handed over", source->name);
 		sb_fd_clear(&take_fd);
 		return false;
 	}
-	return source->ops->adopt(source, take_fd);
+	return source->ops->adopt(source, handover, take_fd);
 }
 
 void oriel_source_end(struct oriel_source *source) {

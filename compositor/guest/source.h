@@ -37,6 +37,13 @@ enum oriel_source_edid {
 	ORIEL_SOURCE_EDID_NONE, /* whatever the device has by itself */
 };
 
+/* What is handed over, by whoever runs the machine. */
+enum oriel_source_handover {
+	ORIEL_SOURCE_HANDOVER_VFIO_DEVICE,
+	ORIEL_SOURCE_HANDOVER_QEMU_DBUS, /* a connection to QEMU's display, as after QMP's add_client */
+	ORIEL_SOURCE_HANDOVER_QEMU_QMP, /* a connection to QEMU's monitor */
+};
+
 struct oriel_source_options {
 	enum oriel_source_edid edid;
 	int edid_width, edid_height; /* pixels; only with ORIEL_SOURCE_EDID_MODE */
@@ -44,6 +51,9 @@ struct oriel_source_options {
 	/* Only with ORIEL_SOURCE_EDID_BLOB; whole blocks, checked. Borrowed: outlives the source. */
 	const uint8_t *edid_blob;
 	size_t edid_blob_size_bytes;
+	/* For machines that have several displays. */
+	const char *machine_name; /* of the guest that is its first display; NULL: of this one */
+	unsigned head; /* which of them, counted from 0 */
 };
 
 /* What shows a guest's display. */
@@ -113,14 +123,15 @@ uint64_t oriel_source_get_next_poll_ns(const struct oriel_source *source, uint64
 /* The guest may be about to draw, as after input: the next look comes as soon as for one that draws. */
 void oriel_source_wake(struct oriel_source *source);
 
-/* Tells the guest of what shows it, where its device has a way to. */
+/* Tells the guest of what shows it (NULL: nothing does), where its device has a way to. */
 void oriel_source_set_monitor(struct oriel_source *source, const struct oriel_guest_monitor *monitor);
 
 /*
- * Gives a display another device, one that whoever runs the machine has handed over. False after
- * one log line if the source takes none, or not this one: then everything is as it was.
+ * Gives a display another device or connection, one that whoever runs the machine has handed over.
+ * False after one log line if the source takes none, or not this one: then everything is as it was.
  */
-bool oriel_source_adopt(struct oriel_source *source, int take_fd);
+bool oriel_source_adopt(
+		struct oriel_source *source, enum oriel_source_handover handover, int take_fd);
 
 /* The machine whose device was adopted has ended. */
 void oriel_source_end(struct oriel_source *source);

@@ -28,13 +28,16 @@ struct oriel_source_ops {
 	 * the frame go.
 	 */
 	void (*release)(struct oriel_source *source, struct oriel_guest_buffer *buffer);
-	/* Optional. What shows the display has come to be monitor; name is borrowed. */
+	/*
+	 * Optional. What shows the display has come to be monitor, whose name is borrowed, or NULL:
+	 * nothing does.
+	 */
 	void (*set_monitor)(struct oriel_source *source, const struct oriel_guest_monitor *monitor);
 	/*
-	 * Optional. The display's device is take_fd from now on, in place of the one there was, if
-	 * any. False after one log line: then everything is as it was.
+	 * Optional. The display's device or connection is take_fd from now on, in place of the one
+	 * there was, if any. False after one log line: then everything is as it was.
 	 */
-	bool (*adopt)(struct oriel_source *source, int take_fd);
+	bool (*adopt)(struct oriel_source *source, enum oriel_source_handover handover, int take_fd);
 	/*
 	 * Optional. The machine that the display belongs to has ended: the device is closed, and
 	 * the state is ORIEL_SOURCE_STATE_LOST until another one is adopted.

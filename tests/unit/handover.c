@@ -64,7 +64,8 @@ static void guest_handle_poll(struct oriel_source *source) {
 	fail_msg("nobody polls here");
 }
 
-static bool guest_handle_adopt(struct oriel_source *source, int take_fd) {
+static bool guest_handle_adopt(
+		struct oriel_source *source, enum oriel_source_handover handover, int take_fd) {
 	struct guest *guest = guest_from_source(source);
 	if (guest->refuses) {
 		close(take_fd);

@@ -409,7 +409,7 @@ static void set_cursor_reaches_who_listens(void **state) {
 static void adopt_by_a_driver_without_it_closes_the_file(void **state) {
 	int fd = memfd_create("device", MFD_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_false(oriel_source_adopt(context.source, fd));
+	assert_false(oriel_source_adopt(context.source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, fd));
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	oriel_source_end(context.source);
 	oriel_source_set_monitor(context.source, &(struct oriel_guest_monitor){ .width = 1 });

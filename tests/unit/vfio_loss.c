@@ -208,7 +208,7 @@ static int open_device(void) {
 
 static void adopted_device_waits_to_be_bound_and_is_shown(void **state) {
 	struct oriel_source *source = create_handover();
-	assert_true(oriel_source_adopt(source, open_device()));
+	assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	assert_int_equal(fds_count_open(), fd_count_at_start + 1);
 	poll_for(source, 3000 * MSEC_NS);
 	assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
@@ -229,7 +229,7 @@ static void machine_that_ends_is_lost_until_the_next_one(void **state) {
 	assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
 
 	mock.bound = true;
-	assert_true(oriel_source_adopt(source, open_device()));
+	assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	poll_for(source, POLL_NS);
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
 	oriel_source_end(source);
@@ -241,7 +241,7 @@ static void machine_that_ends_is_lost_until_the_next_one(void **state) {
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_LOST);
 
 	mock.bound = false;
-	assert_true(oriel_source_adopt(source, open_device()));
+	assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RESTARTED);
 	poll_for(source, 3000 * MSEC_NS);
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RESTARTED);
@@ -255,14 +255,14 @@ static void machine_that_ends_is_lost_until_the_next_one(void **state) {
 static void adopted_device_that_was_removed_can_be_followed_by_another(void **state) {
 	struct oriel_source *source = create_handover();
 	mock.bound = true;
-	assert_true(oriel_source_adopt(source, open_device()));
+	assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	poll_for(source, POLL_NS);
 	remove_device(source);
 	bring_device_back();
 	mock.bound = true;
 	poll_for(source, 5000 * MSEC_NS);
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_LOST);
-	assert_true(oriel_source_adopt(source, open_device()));
+	assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	poll_for(source, POLL_NS);
 	assert_int_equal(consumer.state, ORIEL_SOURCE_STATE_RUNNING);
 	destroy_balanced(source);
@@ -274,17 +274,18 @@ static void adopt_is_refused_with_one_line(void **state) {
 	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
 		int fd = open_real(paths[i], O_RDONLY | O_CLOEXEC);
 		assert_true(fd >= 0);
-		assert_false(oriel_source_adopt(source, fd));
+		assert_false(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, fd));
 		assert_one_line("not a VFIO device");
 		assert_int_equal(fds_count_open(), fd_count_at_start);
 		assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_WAITING);
 	}
 
 	/* While there is one, bound or not. */
-	assert_true(oriel_source_adopt(source, open_device()));
+	assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	for (int i = 0; i < 2; i++) {
 		int fds = fds_count_open();
-		assert_false(oriel_source_adopt(source, open_device()));
+		assert_false(oriel_source_adopt(
+				source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 		assert_one_line("a device is handed over, but it has one");
 		assert_int_equal(fds_count_open(), fds);
 		mock.bound = true;
@@ -297,7 +298,7 @@ static void adopt_is_refused_with_one_line(void **state) {
 static void adopt_by_a_source_with_a_name_is_refused(void **state) {
 	struct oriel_source *source = create_device();
 	int fds = fds_count_open();
-	assert_false(oriel_source_adopt(source, open_device()));
+	assert_false(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, open_device()));
 	assert_one_line("its source is not 'vfio handover'");
 	assert_int_equal(fds_count_open(), fds);
 	oriel_source_end(source);

@@ -683,7 +683,7 @@ static void device_that_is_handed_over_is_shown_until_its_machine_ends(void **st
 	for (unsigned int i = 1; i <= 2; i++) {
 		int device_fd = test_vgpu_open(&scene->vgpu);
 		assert_true(device_fd >= 0);
-		assert_true(oriel_source_adopt(source, device_fd));
+		assert_true(oriel_source_adopt(source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, device_fd));
 		oriel_source_poll(source);
 		assert_int_equal(oriel_source_get_state(source), ORIEL_SOURCE_STATE_RUNNING);
 		assert_int_equal(listener.frames[ORIEL_GUEST_PLANE_PRIMARY], i);

@@ -352,10 +352,20 @@ static void vfio_handle_poll(struct oriel_source *source) {
 
 static void vfio_handle_set_monitor(
 		struct oriel_source *source, const struct oriel_guest_monitor *monitor) {
-	oriel_vfio_edid_set_monitor(&vfio_from_source(source)->edid, monitor);
+	/* Without one, the guest keeps what it has. */
+	if (monitor != NULL) {
+		oriel_vfio_edid_set_monitor(&vfio_from_source(source)->edid, monitor);
+	}
 }
 
-static bool vfio_handle_adopt(struct oriel_source *source, int take_fd) {
+static bool vfio_handle_adopt(
+		struct oriel_source *source, enum oriel_source_handover handover, int take_fd) {
+	if (handover != ORIEL_SOURCE_HANDOVER_VFIO_DEVICE) {
+		wlr_log(WLR_ERROR, "guest %s: vfio: takes a device, and no connection to QEMU",
+				oriel_source_get_name(source));
+		sb_fd_clear(&take_fd);
+		return false;
+	}
 	struct vfio *vfio = vfio_from_source(source);
 	const char *name = oriel_source_get_name(source);
 	bool is_lost = oriel_source_get_state(source) == ORIEL_SOURCE_STATE_LOST;

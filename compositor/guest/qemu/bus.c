@@ -1,0 +1,172 @@
+#include "guest/qemu/bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <wayland-server-core.h>
+
+#include "fd.h"
+#include "guest/clock.h"
+
+/* Messages handled in one go. The rest waits for the event loop's next turn, and so for nobody long. */
+#define BUS_MESSAGES_MAX 32
+
+#define USEC_NS UINT64_C(1000)
+#define MSEC_NS UINT64_C(1000000)
+
+struct oriel_bus {
+	sd_bus *bus;
+	struct wl_event_loop *loop;
+	const struct oriel_bus_handler *handler;
+	void *data;
+	struct wl_event_source *source; /* NULL until it is started, and once it has ended */
+	struct wl_event_source *timer;
+	unsigned depth; /* of handlers that are running */
+	bool is_destroyed; /* by one of them: freed when it returns */
+};
+
+static void bus_free(struct oriel_bus *bus) {
+	if (bus->source != NULL) {
+		wl_event_source_remove(bus->source);
+	}
+	if (bus->timer != NULL) {
+		wl_event_source_remove(bus->timer);
+	}
+	sd_bus_close_unref(bus->bus);
+	free(bus);
+}
+
+/* The last thing that is heard of it. */
+static void bus_end(struct oriel_bus *bus) {
+	if (bus->source == NULL) {
+		return;
+	}
+	wl_event_source_remove(bus->source);
+	bus->source = NULL;
+	wl_event_source_timer_update(bus->timer, 0);
+	bus->handler->closed(bus->data);
+}
+
+/* Sees to it that the event loop comes back when there is something to do. */
+static void bus_arm(struct oriel_bus *bus) {
+	uint64_t when_usec;
+	int events = sd_bus_get_events(bus->bus);
+	if (events < 0 || sd_bus_get_timeout(bus->bus, &when_usec) < 0) {
+		/* Not from here: the caller may be in the middle of sending. */
+		wl_event_source_timer_update(bus->timer, 1);
+		return;
+	}
+	uint32_t mask = ((events & POLLIN) != 0 ? WL_EVENT_READABLE : 0) |
+			((events & POLLOUT) != 0 ? WL_EVENT_WRITABLE : 0);
+	wl_event_source_fd_update(bus->source, mask);
+	if (when_usec == UINT64_MAX) {
+		wl_event_source_timer_update(bus->timer, 0);
+		return;
+	}
+	uint64_t now_usec = oriel_clock_now_ns() / USEC_NS;
+	uint64_t delay_ms = when_usec > now_usec ? (when_usec - now_usec) / 1000 + 1 : 1;
+	wl_event_source_timer_update(bus->timer, delay_ms < INT32_MAX ? (int)delay_ms : INT32_MAX);
+}
+
+static void bus_process(struct oriel_bus *bus) {
+	int ret = 1;
+	bus->depth++;
+	for (int i = 0; i < BUS_MESSAGES_MAX && ret > 0 && !bus->is_destroyed; i++) {
+		ret = sd_bus_process(bus->bus, NULL);
+	}
+	if (!bus->is_destroyed) {
+		if (ret < 0) {
+			bus_end(bus);
+		} else {
+			bus_arm(bus);
+		}
+	}
+	bus->depth--;
+	if (bus->is_destroyed && bus->depth == 0) {
+		bus_free(bus);
+	}
+}
+
+static int bus_handle_fd(int fd, uint32_t mask, void *data) {
+	bus_process(data);
+	return 0;
+}
+
+static int bus_handle_timer(void *data) {
+	struct oriel_bus *bus = data;
+	if (bus->source != NULL) {
+		bus_process(bus);
+	}
+	return 0;
+}
+
+struct oriel_bus *oriel_bus_create(struct wl_event_loop *loop, int take_fd,
+		const struct oriel_bus_handler *handler, void *data) {
+	struct oriel_bus *bus = calloc(1, sizeof(*bus));
+	if (bus == NULL) {
+		sb_fd_clear(&take_fd);
+		return NULL;
+	}
+	bus->loop = loop;
+	bus->handler = handler;
+	bus->data = data;
+	bus->timer = wl_event_loop_add_timer(loop, bus_handle_timer, bus);
+	if (bus->timer == NULL || sd_bus_new(&bus->bus) < 0) {
+		goto error;
+	}
+	if (sd_bus_set_fd(bus->bus, take_fd, take_fd) < 0) {
+		goto error;
+	}
+	take_fd = -1; /* the bus's from here */
+	if (sd_bus_negotiate_fds(bus->bus, true) < 0) {
+		goto error;
+	}
+	return bus;
+
+error:
+	sb_fd_clear(&take_fd);
+	bus_free(bus);
+	return NULL;
+}
+
+bool oriel_bus_start(struct oriel_bus *bus) {
+	if (sd_bus_start(bus->bus) < 0) {
+		return false;
+	}
+	bus->source = wl_event_loop_add_fd(
+			bus->loop, sd_bus_get_fd(bus->bus), WL_EVENT_READABLE, bus_handle_fd, bus);
+	if (bus->source == NULL) {
+		return false;
+	}
+	bus_arm(bus);
+	return true;
+}
+
+void oriel_bus_destroy(struct oriel_bus *bus) {
+	if (bus == NULL) {
+		return;
+	}
+	if (bus->depth > 0) {
+		bus->is_destroyed = true;
+		return;
+	}
+	bus_free(bus);
+}
+
+sd_bus *oriel_bus_get(struct oriel_bus *bus) {
+	return bus->bus;
+}
+
+void oriel_bus_flush(struct oriel_bus *bus) {
+	/* While a handler runs, bus_process() does it afterwards. */
+	if (bus->source != NULL && bus->depth == 0) {
+		bus_arm(bus);
+	}
+}
+
+size_t oriel_bus_get_backlog(struct oriel_bus *bus) {
+	uint64_t count;
+	return sd_bus_get_n_queued_write(bus->bus, &count) < 0 ? 0 : (size_t)count;
+}
