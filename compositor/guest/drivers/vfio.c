@@ -6,7 +6,7 @@
 
 #include "fd.h"
 #include "guest/clock.h"
-#include "guest/drivers/vfio_complaints.h"
+#include "guest/complaints.h"
 #include "guest/drivers/vfio_device.h"
 #include "guest/drivers/vfio_edid.h"
 #include "guest/drivers/vfio_open.h"
@@ -56,7 +56,7 @@ struct vfio {
 	struct oriel_vfio_device device; /* closed while LOST, and before the first hand-over */
 	enum oriel_vfio_display display; /* UNBOUND until it is known */
 	struct oriel_vfio_edid edid; /* attached while it is */
-	struct oriel_vfio_complaints complaints;
+	struct oriel_complaints complaints;
 	uint64_t present_ns; /* when the device was last seen in the system */
 	struct oriel_vfio_row gone; /* queries answered as by a device that is gone */
 	struct oriel_vfio_row passing; /* queries that fail in a way that passes */
@@ -124,7 +124,7 @@ static void vfio_fail_query(struct vfio *vfio, uint64_t now_ns, int error) {
 	static const char what[] = "vfio: its display cannot be queried";
 	if (error_means_gone(error)) {
 		if (oriel_vfio_row_add(&vfio->gone, now_ns)) {
-			oriel_vfio_complain(&vfio->complaints, now_ns, "%s, the device is gone: %s",
+			oriel_complain(&vfio->complaints, now_ns, "%s, the device is gone: %s",
 					what, strerror(-error));
 			vfio_lose(vfio);
 		}
@@ -133,9 +133,9 @@ static void vfio_fail_query(struct vfio *vfio, uint64_t now_ns, int error) {
 	oriel_vfio_row_end(&vfio->gone);
 	vfio_fail_poll(vfio, now_ns);
 	if (error == -ENOMEM || error == -EAGAIN || error == -EINTR) {
-		oriel_vfio_complain_if_row(&vfio->complaints, &vfio->passing, now_ns, what, error);
+		oriel_vfio_row_complain(&vfio->passing, &vfio->complaints, now_ns, what, error);
 	} else {
-		oriel_vfio_complain(&vfio->complaints, now_ns, "%s: %s", what, strerror(-error));
+		oriel_complain(&vfio->complaints, now_ns, "%s: %s", what, strerror(-error));
 	}
 }
 
@@ -155,7 +155,7 @@ static bool vfio_probe(struct vfio *vfio, uint64_t now_ns) {
 	}
 	oriel_vfio_row_end(&vfio->gone);
 	if (vfio->display == ORIEL_VFIO_DISPLAY_NONE) {
-		oriel_vfio_complain(&vfio->complaints, now_ns, "vfio: the device has no display");
+		oriel_complain(&vfio->complaints, now_ns, "vfio: the device has no display");
 		vfio_lose(vfio);
 	}
 	if (!display_is_known(vfio->display)) {
@@ -196,7 +196,7 @@ static bool vfio_find_again(struct vfio *vfio, uint64_t now_ns) {
 		oriel_vfio_device_finish(&vfio->device);
 		return false;
 	}
-	oriel_vfio_complain(&vfio->complaints, now_ns, "vfio: the device is back");
+	oriel_complain(&vfio->complaints, now_ns, "vfio: the device is back");
 	oriel_vfio_edid_attach(&vfio->edid, &vfio->device);
 	oriel_source_set_state(&vfio->base, ORIEL_SOURCE_STATE_RESTARTED);
 	return true;
@@ -212,8 +212,7 @@ static bool vfio_has_device(struct vfio *vfio, uint64_t now_ns) {
 	}
 	if (now_ns - vfio->present_ns >= PRESENCE_NS) {
 		if (!oriel_vfio_device_is_present(&vfio->device)) {
-			oriel_vfio_complain(
-					&vfio->complaints, now_ns, "vfio: the device was removed");
+			oriel_complain(&vfio->complaints, now_ns, "vfio: the device was removed");
 			vfio_lose(vfio);
 			return false;
 		}
@@ -280,7 +279,7 @@ static void vfio_fail_cursor_query(struct vfio *vfio, uint64_t now_ns, int error
 		vfio->cursor_is_missing = true;
 		return;
 	}
-	oriel_vfio_complain_if_row(&vfio->complaints, &vfio->cursor_passing, now_ns,
+	oriel_vfio_row_complain(&vfio->cursor_passing, &vfio->complaints, now_ns,
 			"vfio: its cursor cannot be queried", error);
 }
 
@@ -466,7 +465,7 @@ static struct oriel_source *vfio_create(struct wl_event_loop *loop, const char *
 	if (!oriel_source_init(&vfio->base, &vfio_ops, name)) {
 		goto error_memory;
 	}
-	oriel_vfio_complaints_init(&vfio->complaints, oriel_source_get_name(&vfio->base), now_ns);
+	oriel_complaints_init(&vfio->complaints, oriel_source_get_name(&vfio->base), now_ns);
 	oriel_vfio_plane_init(
 			&vfio->primary, ORIEL_GUEST_PLANE_PRIMARY, &vfio->base, &vfio->complaints);
 	oriel_vfio_plane_init(&vfio->cursor_plane, ORIEL_GUEST_PLANE_CURSOR, &vfio->base,

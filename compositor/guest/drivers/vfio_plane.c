@@ -23,7 +23,7 @@ static const char *const plane_names[] = {
 };
 
 void oriel_vfio_plane_init(struct oriel_vfio_plane *plane, enum oriel_guest_plane kind,
-		struct oriel_source *source, struct oriel_vfio_complaints *complaints) {
+		struct oriel_source *source, struct oriel_complaints *complaints) {
 	*plane = (struct oriel_vfio_plane){
 		.plane = kind,
 		.source = source,
@@ -92,7 +92,7 @@ static void plane_fail_passing(
 		struct oriel_vfio_plane *plane, uint64_t now_ns, const char *what, int error) {
 	char text[WHAT_SIZE];
 	plane_get_what(plane, what, text);
-	oriel_vfio_complain_if_row(plane->complaints, &plane->passing, now_ns, text, error);
+	oriel_vfio_row_complain(&plane->passing, plane->complaints, now_ns, text, error);
 }
 
 /* What was asked of the device has failed with error, a -errno. */
@@ -107,14 +107,14 @@ static void plane_fail(struct oriel_vfio_plane *plane, uint64_t now_ns, const ch
 		break;
 	default:
 		plane_get_what(plane, what, text);
-		oriel_vfio_complain(plane->complaints, now_ns, "%s: %s", text, strerror(-error));
+		oriel_complain(plane->complaints, now_ns, "%s: %s", text, strerror(-error));
 		break;
 	}
 }
 
 static void plane_refuse(struct oriel_vfio_plane *plane, uint64_t now_ns, uint32_t id,
 		const struct oriel_guest_buffer_attributes *attributes, const char *message) {
-	oriel_vfio_complain(plane->complaints, now_ns, "vfio: %s", message);
+	oriel_complain(plane->complaints, now_ns, "vfio: %s", message);
 	plane->refused.id = id;
 	plane->refused.attributes = *attributes;
 	plane->refused.time_ns = now_ns;

@@ -7,10 +7,11 @@
 #include <stdint.h>
 
 #include "guest/buffer_cache.h"
+#include "guest/complaints.h"
 #include "guest/damage.h"
-#include "guest/drivers/vfio_complaints.h"
 #include "guest/drivers/vfio_device.h"
 #include "guest/drivers/vfio_region.h"
+#include "guest/drivers/vfio_row.h"
 #include "guest/frame.h"
 
 struct oriel_source;
@@ -25,7 +26,7 @@ struct oriel_source;
 struct oriel_vfio_plane {
 	enum oriel_guest_plane plane;
 	struct oriel_source *source; /* borrowed; asked what the consumer has and wants */
-	struct oriel_vfio_complaints *complaints; /* borrowed */
+	struct oriel_complaints *complaints; /* borrowed */
 	struct oriel_buffer_cache cache; /* by dmabuf_id */
 	struct oriel_damage damage; /* of the cache's buffers */
 	struct oriel_vfio_picture picture; /* of a region */
@@ -46,7 +47,7 @@ enum oriel_vfio_plane_look {
 };
 
 void oriel_vfio_plane_init(struct oriel_vfio_plane *plane, enum oriel_guest_plane kind,
-		struct oriel_source *source, struct oriel_vfio_complaints *complaints);
+		struct oriel_source *source, struct oriel_complaints *complaints);
 void oriel_vfio_plane_finish(struct oriel_vfio_plane *plane);
 
 /* Lets go of all that is the device's. Buffers that are still read live on by their locks. */

@@ -1,4 +1,4 @@
-#include "guest/drivers/vfio_complaints.h"
+#include "guest/complaints.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,19 +11,16 @@
 #define COMPLAINT_BURST 8
 #define COMPLAINT_REFILL_NS (10 * SEC_NS)
 
-#define ROW_NS SEC_NS
-#define ROW_POLLS 10
-
-void oriel_vfio_complaints_init(
-		struct oriel_vfio_complaints *complaints, const char *guest_name, uint64_t now_ns) {
-	*complaints = (struct oriel_vfio_complaints){
+void oriel_complaints_init(
+		struct oriel_complaints *complaints, const char *guest_name, uint64_t now_ns) {
+	*complaints = (struct oriel_complaints){
 		.guest_name = guest_name,
 		.left = COMPLAINT_BURST,
 		.refilled_ns = now_ns,
 	};
 }
 
-static void complaints_refill(struct oriel_vfio_complaints *complaints, uint64_t now_ns) {
+static void complaints_refill(struct oriel_complaints *complaints, uint64_t now_ns) {
 	uint64_t refills = (now_ns - complaints->refilled_ns) / COMPLAINT_REFILL_NS;
 	if (refills > 0) {
 		complaints->refilled_ns += refills * COMPLAINT_REFILL_NS;
@@ -33,9 +30,8 @@ static void complaints_refill(struct oriel_vfio_complaints *complaints, uint64_t
 	}
 }
 
-void oriel_vfio_complain(struct oriel_vfio_complaints *complaints, uint64_t now_ns,
-		const char *format, ...) {
-	char text[ORIEL_VFIO_COMPLAINT_SIZE];
+void oriel_complain(struct oriel_complaints *complaints, uint64_t now_ns, const char *format, ...) {
+	char text[ORIEL_COMPLAINT_SIZE];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
@@ -61,23 +57,5 @@ void oriel_vfio_complain(struct oriel_vfio_complaints *complaints, uint64_t now_
 		complaints->held_back = 0;
 	} else {
 		wlr_log(WLR_ERROR, "guest %s: %s", complaints->guest_name, text);
-	}
-}
-
-bool oriel_vfio_row_add(struct oriel_vfio_row *row, uint64_t now_ns) {
-	if (row->polls++ == 0) {
-		row->since_ns = now_ns;
-	}
-	return row->polls >= ROW_POLLS && now_ns - row->since_ns >= ROW_NS;
-}
-
-void oriel_vfio_row_end(struct oriel_vfio_row *row) {
-	row->polls = 0;
-}
-
-void oriel_vfio_complain_if_row(struct oriel_vfio_complaints *complaints,
-		struct oriel_vfio_row *row, uint64_t now_ns, const char *what, int error) {
-	if (oriel_vfio_row_add(row, now_ns)) {
-		oriel_vfio_complain(complaints, now_ns, "%s: %s", what, strerror(-error));
 	}
 }
