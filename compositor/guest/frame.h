@@ -23,6 +23,12 @@ struct oriel_guest_cursor {
 	int hot_x, hot_y; /* only with has_hotspot */
 };
 
+/* A part of a buffer, in its pixels; without a width it is the whole. */
+struct oriel_guest_crop {
+	int x, y;
+	int width, height;
+};
+
 /*
  * One picture taken from a guest. It has one owner at a time: the source makes it, the latch
  * holds it until it may be read, the view shows it until the next one.
@@ -38,6 +44,8 @@ struct oriel_guest_frame {
 	 */
 	bool damage_known;
 	pixman_region32_t damage;
+	struct oriel_guest_crop crop; /* the picture is that part of the buffer, and lies within it */
+	bool is_flipped; /* the first row is the lowest one of the picture */
 	struct oriel_guest_cursor cursor; /* only with ORIEL_GUEST_PLANE_CURSOR */
 	bool sampled; /* at least one output has read it */
 };
@@ -54,6 +62,10 @@ void oriel_guest_frame_destroy(struct oriel_guest_frame *frame);
 
 /* Copies damage. Without memory for that it stays unknown. */
 void oriel_guest_frame_set_damage(struct oriel_guest_frame *frame, const pixman_region32_t *damage);
+
+/* The picture's size as it is shown, in pixels. */
+void oriel_guest_frame_get_size(
+		const struct oriel_guest_frame *frame, int *ret_width, int *ret_height);
 
 /* Borrowed; lives at least as long as the frame. */
 struct oriel_guest_buffer *oriel_guest_frame_get_buffer(const struct oriel_guest_frame *frame);

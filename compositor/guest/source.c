@@ -156,6 +156,8 @@ bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_
 	oriel_release_unref(release);
 	frame->plane = picture->plane;
 	frame->cursor = picture->cursor;
+	frame->crop = picture->crop;
+	frame->is_flipped = picture->is_flipped;
 	if (picture->damage != NULL) {
 		oriel_guest_frame_set_damage(frame, picture->damage);
 	}

@@ -80,8 +80,13 @@ void oriel_source_finish(struct oriel_source *source);
 struct oriel_source_picture {
 	enum oriel_guest_plane plane;
 	struct oriel_guest_buffer *buffer;
-	/* What differs from the picture of this plane that was submitted last; NULL: anything may. */
+	/*
+	 * What differs from the picture of this plane that was submitted last, in pixels of the
+	 * buffer; NULL: anything may.
+	 */
 	const pixman_region32_t *damage;
+	struct oriel_guest_crop crop; /* within the buffer */
+	bool is_flipped;
 	struct oriel_guest_cursor cursor; /* only with ORIEL_GUEST_PLANE_CURSOR */
 };
 

@@ -68,6 +68,24 @@ static bool plane_knows_damage(
 			plane->frame->serial + 1 == frame->serial;
 }
 
+/*
+ * Before the buffer is set: what the scene makes of the damage depends on it. A cursor is whole and
+ * upright, and its part in the scene is the view's to choose.
+ */
+static void plane_set_part(
+		struct oriel_guest_view_plane *plane, const struct oriel_guest_frame *frame) {
+	const struct wlr_fbox box = {
+		.x = frame->crop.x,
+		.y = frame->crop.y,
+		.width = frame->crop.width,
+		.height = frame->crop.height,
+	};
+	wlr_scene_buffer_set_source_box(plane->scene_buffer, &box);
+	wlr_scene_buffer_set_transform(plane->scene_buffer,
+			frame->is_flipped ? WL_OUTPUT_TRANSFORM_FLIPPED_180
+					  : WL_OUTPUT_TRANSFORM_NORMAL);
+}
+
 static void plane_handle_ready(void *data, struct oriel_guest_frame *take_frame) {
 	struct oriel_guest_view_plane *plane = data;
 	struct oriel_guest_buffer *buffer = oriel_guest_frame_get_buffer(take_frame);
@@ -92,6 +110,9 @@ static void plane_handle_ready(void *data, struct oriel_guest_frame *take_frame)
 	}
 	if (plane_knows_damage(plane, take_frame)) {
 		options.damage = &take_frame->damage;
+	}
+	if (take_frame->plane == ORIEL_GUEST_PLANE_PRIMARY) {
+		plane_set_part(plane, take_frame);
 	}
 	wlr_scene_buffer_set_buffer_with_options(
 			plane->scene_buffer, oriel_guest_buffer_get_wlr_buffer(buffer), &options);

@@ -9,7 +9,6 @@
 #include <wlr/util/log.h>
 
 #include "bridge/latch.h"
-#include "guest/buffer.h"
 #include "guest/frame.h"
 #include "guest/input_sink.h"
 #include "guest/source.h"
@@ -25,13 +24,13 @@
 
 /* A whole scale in the output's pixels, which a scaled output's layout coordinates are not. */
 static bool guest_view_is_sharp(const struct oriel_guest_view *view, const struct wlr_box *box) {
-	const struct oriel_guest_buffer_attributes *attributes = oriel_guest_buffer_get_attributes(
-			oriel_guest_frame_get_buffer(view->primary.frame));
+	int guest_width, guest_height;
+	oriel_guest_frame_get_size(view->primary.frame, &guest_width, &guest_height);
 	float scale = view->output->scale;
 	int width = (int)((float)box->width * scale + 0.5f);
 	int height = (int)((float)box->height * scale + 0.5f);
 	return width > 0 && height > 0 &&
-			oriel_fit_box(attributes->width, attributes->height, width, height).whole;
+			oriel_fit_box(guest_width, guest_height, width, height).whole;
 }
 
 /* What is to be said as long as nothing is shown. */
@@ -62,13 +61,12 @@ static void guest_view_update_text(struct oriel_guest_view *view) {
 }
 
 static void guest_view_layout_primary(struct oriel_guest_view *view) {
-	const struct oriel_guest_buffer_attributes *attributes = oriel_guest_buffer_get_attributes(
-			oriel_guest_frame_get_buffer(view->primary.frame));
-	struct oriel_fit fit = oriel_fit_box(
-			attributes->width, attributes->height, view->box.width, view->box.height);
+	int width, height;
+	oriel_guest_frame_get_size(view->primary.frame, &width, &height);
+	struct oriel_fit fit = oriel_fit_box(width, height, view->box.width, view->box.height);
 	const struct oriel_guest_view_ground ground = {
-		.width = attributes->width,
-		.height = attributes->height,
+		.width = width,
+		.height = height,
 		.box = fit.box,
 		.filter_mode = guest_view_is_sharp(view, &fit.box) ? WLR_SCALE_FILTER_NEAREST
 								   : WLR_SCALE_FILTER_BILINEAR,

@@ -61,6 +61,8 @@ static struct {
 	struct wlr_drm_syncobj_timeline *wait_timeline;
 	uint64_t wait_point;
 	unsigned int sets;
+	struct wlr_fbox set_source_box; /* of the scene's buffer when the last one was set */
+	enum wl_output_transform set_transform;
 
 	struct wlr_drm_format_set formats; /* of the renderer */
 	bool format_is_unknown; /* to it */
@@ -141,6 +143,8 @@ void __wrap_wlr_scene_buffer_set_buffer_with_options(struct wlr_scene_buffer *sc
 	context.sets++;
 	context.wait_timeline = options->wait_timeline;
 	context.wait_point = options->wait_point;
+	context.set_source_box = scene_buffer->src_box;
+	context.set_transform = scene_buffer->transform;
 	struct wlr_scene_buffer_set_buffer_options without_wait = *options;
 	without_wait.wait_timeline = NULL;
 	__real_wlr_scene_buffer_set_buffer_with_options(scene_buffer, buffer, &without_wait);
@@ -712,6 +716,45 @@ static void set_output_fits_the_picture_into_its_box(void **state) {
 }
 
 /* What counts for sharpness is the scale in the output's own pixels. */
+static void submit_part(struct oriel_guest_crop crop, bool is_flipped) {
+	struct oriel_guest_buffer *buffer = fake_sync_create_shared();
+	assert_true(oriel_source_submit(&context.driver->base,
+			&(struct oriel_source_picture){
+					.buffer = buffer, .crop = crop, .is_flipped = is_flipped }));
+	oriel_guest_buffer_drop(buffer);
+}
+
+static void frame_that_is_a_part_of_its_buffer_is_fitted_as_that(void **state) {
+	const struct wlr_box box = { 0, 0, 64, 48 };
+	oriel_guest_view_set_output(context.view, &context.outputs[0], &box);
+	submit_part((struct oriel_guest_crop){ 8, 4, 32, 12 }, false);
+	const struct wlr_scene_buffer *picture = context.view->primary.scene_buffer;
+	assert_int_equal(picture->dst_width, 64);
+	assert_int_equal(picture->dst_height, 24);
+	assert_int_equal(picture->node.y, 12);
+	assert_int_equal(context.view->cursor.ground.width, 32);
+	assert_int_equal(context.view->cursor.ground.height, 12);
+	/* In time for the damage to be of that part. */
+	assert_true(wlr_fbox_equal(&context.set_source_box, &(struct wlr_fbox){ 8, 4, 32, 12 }));
+	assert_int_equal(context.set_transform, WL_OUTPUT_TRANSFORM_NORMAL);
+	double x, y;
+	assert_true(oriel_guest_view_locate(context.view, 32, 24, &x, &y));
+	assert_true(x == 0.5 && y == 0.5);
+
+	submit_new();
+	assert_int_equal(picture->dst_height, 48);
+	assert_true(wlr_fbox_empty(&context.set_source_box));
+}
+
+static void frame_upside_down_is_turned_and_the_next_one_is_not(void **state) {
+	show_on(0);
+	submit_part((struct oriel_guest_crop){ 0 }, true);
+	assert_int_equal(context.set_transform, WL_OUTPUT_TRANSFORM_FLIPPED_180);
+	assert_int_equal(context.view->primary.scene_buffer->dst_height, 48);
+	submit_new();
+	assert_int_equal(context.set_transform, WL_OUTPUT_TRANSFORM_NORMAL);
+}
+
 static void set_output_that_is_scaled_filters_by_its_pixels(void **state) {
 	static const struct {
 		float output_scale;
@@ -903,6 +946,8 @@ int main(void) {
 		TEST(picture_that_waits_for_its_fence_is_not_called_refused, setup),
 		TEST(cursor_is_there_while_the_guest_and_its_picture_are, setup),
 		TEST(set_output_fits_the_picture_into_its_box, setup),
+		TEST(frame_that_is_a_part_of_its_buffer_is_fitted_as_that, setup),
+		TEST(frame_upside_down_is_turned_and_the_next_one_is_not, setup),
 		TEST(set_output_tells_the_guest_what_shows_it, setup),
 		TEST(set_output_that_is_scaled_filters_by_its_pixels, setup),
 		TEST(poll_hidden_asks_nothing, setup),
