@@ -9,6 +9,7 @@
 #include <wlr/types/wlr_output.h>
 #include <wlr/util/log.h>
 
+#include <syncbridge/buffer.h>
 #include <syncbridge/dmabuf.h>
 
 #include "bridge/render_sync.h"
@@ -20,6 +21,7 @@
 struct reads_entry {
 	struct oriel_read read; /* release and timeline are references; stats NULL once waiting */
 	struct wl_list link; /* oriel_reads.noted or .waiting */
+	bool has_ended; /* as far as the release's watcher is concerned */
 	bool has_waiter;
 	struct wlr_drm_syncobj_timeline_waiter waiter;
 	struct wl_event_source *event_source; /* may be NULL: watches a sync_file */
@@ -48,6 +50,13 @@ struct oriel_reads *oriel_reads_from_output(struct wlr_output *output) {
 	return output->data;
 }
 
+static void reads_entry_end_read(struct reads_entry *entry) {
+	if (!entry->has_ended) {
+		entry->has_ended = true;
+		oriel_release_end_read(entry->read.release);
+	}
+}
+
 static void reads_entry_destroy(struct reads_entry *entry) {
 	wl_list_remove(&entry->link);
 	if (entry->has_waiter) {
@@ -57,6 +66,7 @@ static void reads_entry_destroy(struct reads_entry *entry) {
 		wl_event_source_remove(entry->event_source);
 	}
 	wlr_drm_syncobj_timeline_unref(entry->read.timeline);
+	reads_entry_end_read(entry);
 	oriel_release_unref(entry->read.release);
 	free(entry);
 }
@@ -81,6 +91,7 @@ void oriel_reads_note(struct oriel_reads *reads, const struct oriel_read *read) 
 	}
 	entry->read = *read;
 	oriel_release_ref(entry->read.release);
+	oriel_release_begin_read(entry->read.release);
 	if (entry->read.timeline != NULL) {
 		wlr_drm_syncobj_timeline_ref(entry->read.timeline);
 	}
@@ -142,10 +153,20 @@ static void reads_wait_for_fence(
 			reads_handle_signalled, entry);
 }
 
+/* 0 or -errno: then some of the buffer's dma-bufs may have it. */
+static int buffer_import_read_fence(const struct oriel_guest_buffer *buffer, int sync_file_fd) {
+	const struct sb_buffer *dmabufs = oriel_guest_buffer_get_dmabufs(buffer);
+	int err = 0;
+	for (uint32_t i = 0; i < dmabufs->dmabuf_count && err == 0; i++) {
+		err = sb_dmabuf_import_sync_file(
+				dmabufs->dmabuf_fds[i], SB_ACCESS_READ, sync_file_fd);
+	}
+	return err;
+}
+
 static void reads_import_fence(
 		struct oriel_reads *reads, struct reads_entry *entry, int sync_file_fd) {
-	int dmabuf_fd = oriel_guest_buffer_get_dmabuf_fd(entry->read.release->buffer);
-	int err = sb_dmabuf_import_sync_file(dmabuf_fd, SB_ACCESS_READ, sync_file_fd);
+	int err = buffer_import_read_fence(entry->read.release->buffer, sync_file_fd);
 	if (err != 0) {
 		if (err != -ENOTTY) {
 			reads_complain(reads, "a buffer takes no READ fence", err);
@@ -156,7 +177,24 @@ static void reads_import_fence(
 	if (entry->read.stats != NULL) {
 		entry->read.stats->reads++;
 	}
-	reads_entry_destroy(entry);
+	if (oriel_release_is_watched(entry->read.release)) {
+		reads_wait_for_fence(reads, entry, sync_file_fd);
+	} else {
+		reads_entry_destroy(entry);
+	}
+}
+
+/* wlroots has covered the read by a fence of its own. */
+static void reads_end_covered(struct oriel_reads *reads, struct reads_entry *entry) {
+	int dmabuf_fd = oriel_guest_buffer_get_dmabuf_fd(entry->read.release->buffer);
+	int sync_file_fd;
+	if (!oriel_release_is_watched(entry->read.release) ||
+			sb_dmabuf_export_sync_file(dmabuf_fd, SB_ACCESS_WRITE, &sync_file_fd) != 0) {
+		reads_entry_destroy(entry);
+		return;
+	}
+	reads_wait_for_fence(reads, entry, sync_file_fd);
+	sb_fd_clear(&sync_file_fd);
 }
 
 /* A fence of the renderer's behind all reads of this commit, made when the first one needs it. */
@@ -192,7 +230,7 @@ static void reads_end(struct oriel_reads *reads, struct reads_entry *entry, int 
 		return;
 	}
 	if (!oriel_render_sync_needs_fence(reads->sync)) {
-		reads_entry_destroy(entry);
+		reads_end_covered(reads, entry);
 		return;
 	}
 	int err = reads_get_render_fence(reads, render_fd);
@@ -218,4 +256,13 @@ void oriel_reads_submitted(struct oriel_reads *reads) {
 	}
 	sb_fd_clear(&render_fd);
 	assert(wl_list_empty(&reads->noted));
+}
+
+void oriel_reads_presented(struct oriel_reads *reads) {
+	struct reads_entry *entry;
+	wl_list_for_each(entry, &reads->waiting, link) {
+		if (entry->read.scanned_out) {
+			reads_entry_end_read(entry);
+		}
+	}
 }

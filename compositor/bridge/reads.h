@@ -29,6 +29,9 @@ struct wlr_output;
  *			over when the output has flipped to another buffer. No fence for that can
  *			exist in advance: the point is watched in the event loop.
  *
+ * Where the promise is watched (guest/release.h), the end of a read that a READ fence covers counts,
+ * too, and of a scan-out its beginning: it is on screen then, and the guest may go on with others.
+ *
  * A READ fence that cannot be imported is waited for in the event loop instead, and what cannot
  * even be waited for is tried again with the output's next commit, whose fences come later: a
  * failure makes the release late, never early.
@@ -71,5 +74,8 @@ bool oriel_reads_has_scanout(const struct oriel_reads *reads);
  * to be called after every attempt to build and commit an output state.
  */
 void oriel_reads_submitted(struct oriel_reads *reads);
+
+/* What was committed is on screen. */
+void oriel_reads_presented(struct oriel_reads *reads);
 
 #endif

@@ -41,8 +41,30 @@ void oriel_release_unref(struct oriel_release *release) {
 	free(release);
 }
 
+void oriel_release_watch(struct oriel_release *release,
+		void (*seen)(struct oriel_release *release, void *data)) {
+	assert(release->reads == 0);
+	release->seen = seen;
+}
+
+bool oriel_release_is_watched(const struct oriel_release *release) {
+	return release->seen != NULL;
+}
+
+void oriel_release_begin_read(struct oriel_release *release) {
+	release->reads++;
+}
+
+void oriel_release_end_read(struct oriel_release *release) {
+	assert(release->reads > 0);
+	if (--release->reads == 0 && release->seen != NULL) {
+		release->seen(release, release->data);
+	}
+}
+
 void oriel_release_orphan(struct oriel_release *release) {
 	release->done = NULL;
+	release->seen = NULL;
 	wl_list_remove(&release->link);
 	wl_list_init(&release->link);
 }

@@ -77,11 +77,32 @@ void oriel_source_set_consumer(struct oriel_source *source,
 void oriel_source_poll(struct oriel_source *source) {
 	source->counters.polls++;
 	source->pacing.polled_ns = oriel_clock_now_ns();
+	source->is_pending = false;
+	source->is_polling = true;
 	source->ops->poll(source);
+	source->is_polling = false;
 }
 
 uint64_t oriel_source_get_next_poll_ns(const struct oriel_source *source, uint64_t period_ns) {
+	if (source->tells) {
+		return source->is_pending ? source->pacing.polled_ns + period_ns
+					  : ORIEL_SOURCE_POLL_NEVER;
+	}
 	return oriel_pacing_get_next_ns(&source->pacing, source->state, period_ns);
+}
+
+void oriel_source_set_telling(struct oriel_source *source) {
+	source->tells = true;
+}
+
+void oriel_source_tell(struct oriel_source *source) {
+	bool is_news = !source->is_pending;
+	source->is_pending = true;
+	/* Whoever polls asks afterwards when to poll again. */
+	if (is_news && !source->is_polling && source->consumer != NULL &&
+			source->consumer->pending != NULL) {
+		source->consumer->pending(source->consumer_data);
+	}
 }
 
 void oriel_source_wake(struct oriel_source *source) {
@@ -123,6 +144,15 @@ static void source_handle_release_done(struct oriel_release *release, void *data
 	}
 }
 
+static void source_handle_release_seen(struct oriel_release *release, void *data) {
+	struct oriel_source *source = data;
+	for (size_t plane = 0; plane < ORIEL_GUEST_PLANE_COUNT; plane++) {
+		if (source->newest[plane] == release) {
+			source->ops->seen(source, (enum oriel_guest_plane)plane);
+		}
+	}
+}
+
 bool oriel_source_wants(const struct oriel_source *source, enum oriel_guest_plane plane,
 		const struct oriel_guest_buffer *buffer) {
 	return source->consumer != NULL &&
@@ -154,6 +184,9 @@ bool oriel_source_submit(struct oriel_source *source, const struct oriel_source_
 		return false;
 	}
 	oriel_release_unref(release);
+	if (source->ops->seen != NULL) {
+		oriel_release_watch(release, source_handle_release_seen);
+	}
 	frame->plane = picture->plane;
 	frame->cursor = picture->cursor;
 	frame->crop = picture->crop;

@@ -81,6 +81,11 @@ struct oriel_source_consumer {
 	void (*frame)(void *data, struct oriel_guest_frame *take_frame);
 	/* Optional. The cursor is there now; NULL: it is not shown. */
 	void (*cursor)(void *data, const struct oriel_guest_cursor *cursor);
+	/*
+	 * Optional. A look at the display would find something: told once until the next look, by a
+	 * source whose next look is otherwise at ORIEL_SOURCE_POLL_NEVER.
+	 */
+	void (*pending)(void *data);
 	/* The state changed. */
 	void (*state)(void *data, enum oriel_source_state state);
 };
@@ -114,9 +119,13 @@ void oriel_source_set_consumer(struct oriel_source *source,
  */
 void oriel_source_poll(struct oriel_source *source);
 
+/* There is nothing to look at. */
+#define ORIEL_SOURCE_POLL_NEVER UINT64_MAX
+
 /*
  * When it is worth to look again (CLOCK_MONOTONIC), if what shows the display is refreshed every
- * period_ns: with each refresh while the guest draws, less often the longer it stands still.
+ * period_ns: with each refresh while the guest draws, less often the longer it stands still. Of a
+ * source that tells by itself: ORIEL_SOURCE_POLL_NEVER while it has nothing.
  */
 uint64_t oriel_source_get_next_poll_ns(const struct oriel_source *source, uint64_t period_ns);
 

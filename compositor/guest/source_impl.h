@@ -29,6 +29,12 @@ struct oriel_source_ops {
 	 */
 	void (*release)(struct oriel_source *source, struct oriel_guest_buffer *buffer);
 	/*
+	 * Optional. All outputs that have read the frame of plane that was taken last have done
+	 * so: they are through with it, or show it without a composition. May be called again for
+	 * the same frame, which is read whenever what lies above it changes. Must not submit.
+	 */
+	void (*seen)(struct oriel_source *source, enum oriel_guest_plane plane);
+	/*
 	 * Optional. What shows the display has come to be monitor, whose name is borrowed, or NULL:
 	 * nothing does.
 	 */
@@ -62,6 +68,9 @@ struct oriel_source {
 	void *consumer_data;
 	uint64_t serials[ORIEL_GUEST_PLANE_COUNT]; /* of the last frame of each plane */
 	struct oriel_pacing pacing;
+	bool tells; /* when there is something to be taken, so that it is not looked at otherwise */
+	bool is_pending; /* it has told */
+	bool is_polling;
 	struct oriel_source_counters counters;
 	struct wl_list releases; /* oriel_release.link: promises not kept yet */
 	/* Of the frame of each plane that was taken last; NULL once it is kept. */
@@ -76,6 +85,11 @@ extern const struct oriel_source_driver oriel_synthetic_driver;
 bool oriel_source_init(
 		struct oriel_source *source, const struct oriel_source_ops *ops, const char *name);
 void oriel_source_finish(struct oriel_source *source);
+
+/* From here on the driver says by oriel_source_tell() when a poll would find something. */
+void oriel_source_set_telling(struct oriel_source *source);
+/* The next poll finds something. Within a poll: so does the one after it. */
+void oriel_source_tell(struct oriel_source *source);
 
 struct oriel_source_picture {
 	enum oriel_guest_plane plane;

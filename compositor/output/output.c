@@ -188,6 +188,7 @@ static void output_handle_present(struct wl_listener *listener, void *data) {
 	if (!event->presented) {
 		return;
 	}
+	oriel_reads_presented(&output->reads);
 	/* The parent session of a window has a deadline of its own, which it does not tell. */
 	if (!(event->flags & WLR_OUTPUT_PRESENT_VSYNC) || event->refresh <= 0 ||
 			output_is_nested(output->wlr_output)) {

@@ -151,10 +151,25 @@ static void guest_view_handle_state(void *data, enum oriel_source_state state) {
 	wl_signal_emit_mutable(&view->events.state, &state);
 }
 
+/* Behind windows it is not. When they go, the scene is damaged, and the output asks again. */
+static bool guest_view_is_visible(const struct oriel_guest_view *view) {
+	return view->output != NULL &&
+			(view->primary.frame == NULL ||
+					view->primary.scene_buffer->primary_output != NULL);
+}
+
+static void guest_view_handle_pending(void *data) {
+	struct oriel_guest_view *view = data;
+	if (guest_view_is_visible(view)) {
+		wlr_output_schedule_frame(view->output);
+	}
+}
+
 static const struct oriel_source_consumer guest_view_consumer = {
 	.wants = guest_view_handle_wants,
 	.frame = guest_view_handle_frame,
 	.cursor = guest_view_handle_cursor,
+	.pending = guest_view_handle_pending,
 	.state = guest_view_handle_state,
 };
 
@@ -318,13 +333,6 @@ void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_outpu
 		guest_view_update_monitor(view);
 	}
 	guest_view_layout(view);
-}
-
-/* Behind windows it is not. When they go, the scene is damaged, and the output asks again. */
-static bool guest_view_is_visible(const struct oriel_guest_view *view) {
-	return view->output != NULL &&
-			(view->primary.frame == NULL ||
-					view->primary.scene_buffer->primary_output != NULL);
 }
 
 uint64_t oriel_guest_view_get_next_poll_ns(const struct oriel_guest_view *view, uint64_t period_ns) {

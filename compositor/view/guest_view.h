@@ -97,8 +97,11 @@ bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, dou
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
 		const struct wlr_box *box);
 
-/* For a guest that need not be asked before the scene changes: nobody can see it. */
-#define ORIEL_GUEST_VIEW_POLL_NEVER UINT64_MAX
+/*
+ * For a guest that need not be asked before the scene changes, as nobody can see it, or before it
+ * tells.
+ */
+#define ORIEL_GUEST_VIEW_POLL_NEVER ORIEL_SOURCE_POLL_NEVER
 
 /*
  * When the guest is to be asked again (CLOCK_MONOTONIC), if its output is refreshed every period_ns,

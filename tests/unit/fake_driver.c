@@ -14,7 +14,11 @@ static struct fake_driver *driver_from_source(struct oriel_source *source) {
 }
 
 static void driver_handle_poll(struct oriel_source *source) {
-	driver_from_source(source)->polls++;
+	struct fake_driver *driver = driver_from_source(source);
+	driver->polls++;
+	if (driver->tells_again) {
+		oriel_source_tell(source);
+	}
 }
 
 static void driver_handle_release(struct oriel_source *source, struct oriel_guest_buffer *buffer) {
@@ -24,6 +28,10 @@ static void driver_handle_release(struct oriel_source *source, struct oriel_gues
 	if (driver->released != NULL) {
 		driver->released(driver->released_data);
 	}
+}
+
+static void driver_handle_seen(struct oriel_source *source, enum oriel_guest_plane plane) {
+	driver_from_source(source)->seen[plane]++;
 }
 
 static void driver_handle_set_monitor(
@@ -49,6 +57,13 @@ static const struct oriel_source_ops ops = {
 	.destroy = driver_handle_destroy,
 };
 
+static const struct oriel_source_ops watching_ops = {
+	.poll = driver_handle_poll,
+	.release = driver_handle_release,
+	.seen = driver_handle_seen,
+	.destroy = driver_handle_destroy,
+};
+
 static const struct oriel_source_ops careless_ops = {
 	.poll = driver_handle_poll,
 	.destroy = driver_handle_destroy,
@@ -67,6 +82,10 @@ struct fake_driver *fake_driver_create(const char *name) {
 
 struct fake_driver *fake_driver_create_careless(const char *name) {
 	return driver_create(name, &careless_ops);
+}
+
+struct fake_driver *fake_driver_create_watching(const char *name) {
+	return driver_create(name, &watching_ops);
 }
 
 void fake_driver_destroy(struct fake_driver *driver) {

@@ -12,6 +12,8 @@ struct fake_driver {
 	struct oriel_source base;
 	unsigned int polls;
 	unsigned int releases;
+	unsigned int seen[ORIEL_GUEST_PLANE_COUNT]; /* only of one that watches */
+	bool tells_again; /* within each poll */
 	unsigned int monitors;
 	struct oriel_guest_monitor monitor; /* the last one; its name may be gone by now */
 	struct oriel_guest_buffer *last_released; /* may be gone by now */
@@ -23,6 +25,8 @@ struct fake_driver {
 struct fake_driver *fake_driver_create(const char *name);
 /* The same, of a driver that has no release op. */
 struct fake_driver *fake_driver_create_careless(const char *name);
+/* The same, of one that wants to know when its frames have been read. */
+struct fake_driver *fake_driver_create_watching(const char *name);
 void fake_driver_destroy(struct fake_driver *driver);
 
 #endif

@@ -52,6 +52,8 @@ static struct {
 	void *timer_data;
 	int timer_ms; /* 0: not armed */
 
+	unsigned int schedules; /* of outputs[0]'s frames */
+
 	const char *sentence; /* that is shown in place of a picture; NULL: none */
 
 	bool import_fails;
@@ -74,6 +76,7 @@ struct wl_event_source *__real_wl_event_loop_add_timer(
 struct wl_event_source *__wrap_wl_event_loop_add_timer(
 		struct wl_event_loop *loop, wl_event_loop_timer_func_t handler, void *data);
 int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms);
+void __wrap_wlr_output_schedule_frame(struct wlr_output *output);
 void __real_oriel_state_text_say(struct oriel_state_text *text, const char *sentence);
 void __wrap_oriel_state_text_say(struct oriel_state_text *text, const char *sentence);
 const struct wlr_drm_format_set *__wrap_wlr_renderer_get_texture_formats(
@@ -101,6 +104,11 @@ struct wl_event_source *__wrap_wl_event_loop_add_timer(
 int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms) {
 	context.timer_ms = delay_ms;
 	return 0;
+}
+
+void __wrap_wlr_output_schedule_frame(struct wlr_output *output) {
+	assert_ptr_equal(output, &context.outputs[0]);
+	context.schedules++;
 }
 
 void __wrap_oriel_state_text_say(struct oriel_state_text *text, const char *sentence) {
@@ -834,6 +842,25 @@ static void poll_behind_windows_asks_nothing(void **state) {
 }
 
 /* One that is off may be switched on again, and one that is lost may come back. */
+static void guest_that_tells_gets_a_frame_of_the_output_that_shows_it(void **state) {
+	oriel_source_set_telling(&context.driver->base);
+	oriel_source_tell(&context.driver->base);
+	assert_int_equal(context.schedules, 0);
+	show_on(0);
+	assert_true(oriel_guest_view_get_next_poll_ns(context.view, 0) != ORIEL_GUEST_VIEW_POLL_NEVER);
+	oriel_guest_view_poll(context.view);
+	assert_int_equal(context.driver->polls, 1);
+	assert_true(oriel_guest_view_get_next_poll_ns(context.view, 0) == ORIEL_GUEST_VIEW_POLL_NEVER);
+	oriel_source_tell(&context.driver->base);
+	assert_int_equal(context.schedules, 1);
+	oriel_guest_view_poll(context.view);
+
+	/* Behind windows, which is where a frame is that no output says to see. */
+	submit_new();
+	oriel_source_tell(&context.driver->base);
+	assert_int_equal(context.schedules, 1);
+}
+
 static void poll_of_a_display_that_is_gone_asks(void **state) {
 	show_on(0);
 	oriel_source_set_state(&context.driver->base, ORIEL_SOURCE_STATE_RUNNING);
@@ -950,6 +977,7 @@ int main(void) {
 		TEST(frame_upside_down_is_turned_and_the_next_one_is_not, setup),
 		TEST(set_output_tells_the_guest_what_shows_it, setup),
 		TEST(set_output_that_is_scaled_filters_by_its_pixels, setup),
+		TEST(guest_that_tells_gets_a_frame_of_the_output_that_shows_it, setup),
 		TEST(poll_hidden_asks_nothing, setup),
 		TEST(poll_asks_until_there_is_a_frame_and_again_when_it_was_seen, setup),
 		TEST(poll_behind_windows_asks_nothing, setup),

@@ -205,6 +205,18 @@ static int setup_cpu(void **state) {
 	return 0;
 }
 
+/* The same as setup_import, of a guest that wants to know when it is read. */
+static int setup_watched(void **state) {
+	setup(state);
+	fake_driver_destroy(context.driver);
+	context.driver = fake_driver_create_watching("win");
+	oriel_source_set_consumer(&context.driver->base, &consumer, NULL);
+	struct oriel_guest_buffer *buffer = fake_sync_create_dmabuf();
+	oriel_guest_buffer_set_read_path(buffer, ORIEL_GUEST_READ_PATH_IMPORT);
+	use_buffer(buffer);
+	return 0;
+}
+
 static int setup_shared(void **state) {
 	setup(state);
 	use_buffer(fake_sync_create_shared());
@@ -632,6 +644,89 @@ static void failures_are_told_once_for_each_output(void **state) {
 	oriel_reads_finish(&other);
 }
 
+static void assert_seen(unsigned int count) {
+	assert_int_equal(context.driver->seen[ORIEL_GUEST_PLANE_PRIMARY], count);
+}
+
+static void watched_read_covered_by_a_fence_is_over_with_that(void **state) {
+	note(&context.reads, true, false);
+	oriel_reads_submitted(&context.reads);
+	assert_imported_for_reading(&context.point_fence, 1);
+	step();
+	assert_seen(0);
+	fake_fence_signal(&context.point_fence);
+	step();
+	assert_seen(1);
+	assert_int_equal(context.stats.reads, 1);
+	assert_released(0);
+}
+
+static void watched_read_by_two_outputs_is_over_after_both(void **state) {
+	struct oriel_reads other;
+	oriel_reads_init(&other, context.loop, NULL);
+	note(&context.reads, true, false);
+	note(&other, false, false);
+	fake_sync.fence = &context.render_fence;
+	oriel_reads_submitted(&context.reads);
+	oriel_reads_submitted(&other);
+	fake_fence_signal(&context.point_fence);
+	step();
+	assert_seen(0);
+	fake_fence_signal(&context.render_fence);
+	step();
+	assert_seen(1);
+	oriel_reads_finish(&other);
+}
+
+/* The buffer has the fence, which takes a moment to be found there. */
+static void watched_read_by_vulkan_without_a_point_is_over_with_the_buffers_readers(void **state) {
+	fake_sync.fence = &context.render_fence;
+	note(&context.reads, false, false);
+	oriel_reads_submitted(&context.reads);
+	assert_int_equal(fake_sync.export_access, SB_ACCESS_WRITE);
+	step();
+	assert_seen(0);
+	fake_fence_signal(&context.render_fence);
+	step();
+	assert_seen(1);
+
+	fake_sync.export_error = -ENOTTY;
+	note(&context.reads, false, false);
+	oriel_reads_submitted(&context.reads);
+	assert_seen(2);
+}
+
+static void watched_scan_out_is_seen_when_it_is_on_screen(void **state) {
+	note(&context.reads, true, true);
+	oriel_reads_submitted(&context.reads);
+	step();
+	assert_seen(0);
+	oriel_reads_presented(&context.reads);
+	assert_seen(1);
+	oriel_reads_presented(&context.reads);
+	assert_seen(1);
+	drop_frame();
+	assert_released(0);
+	fire_waiter(0);
+	assert_released(1);
+	assert_seen(1);
+}
+
+static void watched_composition_is_not_over_when_it_is_on_screen(void **state) {
+	note(&context.reads, true, false);
+	oriel_reads_submitted(&context.reads);
+	oriel_reads_presented(&context.reads);
+	assert_seen(0);
+}
+
+static void watched_read_ends_with_its_output(void **state) {
+	note(&context.reads, true, true);
+	oriel_reads_submitted(&context.reads);
+	oriel_reads_finish(&context.reads);
+	assert_seen(1);
+	oriel_reads_init(&context.reads, context.loop, NULL);
+}
+
 static void attached_reads_are_found_by_their_output(void **state) {
 	struct oriel_reads other;
 	oriel_reads_init(&other, context.loop, NULL);
@@ -757,6 +852,13 @@ int main(void) {
 		TEST(failed_import_without_a_watch_holds_on, setup_import),
 		TEST(failed_import_without_a_watch_gets_one_later, setup_import),
 		TEST(failures_are_told_once_for_each_output, setup_import),
+		TEST(watched_read_covered_by_a_fence_is_over_with_that, setup_watched),
+		TEST(watched_read_by_two_outputs_is_over_after_both, setup_watched),
+		TEST(watched_read_by_vulkan_without_a_point_is_over_with_the_buffers_readers,
+				setup_watched),
+		TEST(watched_scan_out_is_seen_when_it_is_on_screen, setup_watched),
+		TEST(watched_composition_is_not_over_when_it_is_on_screen, setup_watched),
+		TEST(watched_read_ends_with_its_output, setup_watched),
 		TEST(attached_reads_are_found_by_their_output, setup_import),
 		TEST(note_without_memory_never_releases, setup_import),
 		TEST(finish_lets_go_of_every_read_once, setup_import),

@@ -42,6 +42,7 @@ static struct {
 	unsigned int cursors;
 	bool cursor_hidden;
 	struct oriel_guest_cursor cursor; /* the last one that was not */
+	unsigned int pendings;
 } context;
 
 static bool consumer_handle_wants(
@@ -78,10 +79,16 @@ static void consumer_handle_cursor(void *data, const struct oriel_guest_cursor *
 	}
 }
 
+static void consumer_handle_pending(void *data) {
+	assert_ptr_equal(data, &context);
+	context.pendings++;
+}
+
 static const struct oriel_source_consumer consumer = {
 	.wants = consumer_handle_wants,
 	.frame = consumer_handle_frame,
 	.cursor = consumer_handle_cursor,
+	.pending = consumer_handle_pending,
 	.state = consumer_handle_state,
 };
 
@@ -393,6 +400,70 @@ static void newest_frame_is_held_until_its_release(void **state) {
 	assert_false(oriel_source_is_held(context.source, ORIEL_GUEST_PLANE_PRIMARY));
 }
 
+static void telling_source_is_looked_at_when_it_has_told(void **state) {
+	struct oriel_source *source = context.source;
+	oriel_source_set_telling(source);
+	oriel_source_wake(source);
+	assert_true(oriel_source_get_next_poll_ns(source, 16) == ORIEL_SOURCE_POLL_NEVER);
+	oriel_source_tell(source);
+	oriel_source_tell(source);
+	assert_int_equal(context.pendings, 1);
+	assert_int_equal(oriel_source_get_next_poll_ns(source, 16), 16);
+	oriel_source_poll(source);
+	assert_true(oriel_source_get_next_poll_ns(source, 16) == ORIEL_SOURCE_POLL_NEVER);
+	oriel_source_tell(source);
+	assert_int_equal(context.pendings, 2);
+
+	/* Whoever polls it asks when to do so again, and needs no telling. */
+	context.driver->tells_again = true;
+	oriel_source_poll(source);
+	assert_int_equal(context.pendings, 2);
+	assert_true(oriel_source_get_next_poll_ns(source, 0) < ORIEL_SOURCE_POLL_NEVER);
+	oriel_source_set_consumer(source, NULL, NULL);
+	context.driver->tells_again = false;
+	oriel_source_poll(source);
+	oriel_source_tell(source);
+	assert_int_equal(context.pendings, 2);
+}
+
+static void watching_driver_is_told_when_its_newest_frame_was_read(void **state) {
+	fake_driver_destroy(context.driver);
+	context.driver = fake_driver_create_watching("win");
+	oriel_source_set_consumer(&context.driver->base, &consumer, &context);
+	struct oriel_source_picture picture = { .buffer = context.buffer };
+	assert_true(oriel_source_submit(&context.driver->base, &picture));
+	struct oriel_release *first = context.held[0]->release;
+	assert_true(oriel_release_is_watched(first));
+	oriel_release_begin_read(first);
+	oriel_release_begin_read(first);
+	oriel_release_end_read(first);
+	assert_int_equal(context.driver->seen[ORIEL_GUEST_PLANE_PRIMARY], 0);
+	oriel_release_end_read(first);
+	assert_int_equal(context.driver->seen[ORIEL_GUEST_PLANE_PRIMARY], 1);
+	assert_int_equal(context.driver->seen[ORIEL_GUEST_PLANE_CURSOR], 0);
+	assert_int_equal(context.driver->releases, 0);
+
+	oriel_release_begin_read(first);
+	assert_true(oriel_source_submit(&context.driver->base, &picture));
+	oriel_release_end_read(first);
+	assert_int_equal(context.driver->seen[ORIEL_GUEST_PLANE_PRIMARY], 1);
+	picture.plane = ORIEL_GUEST_PLANE_CURSOR;
+	assert_true(oriel_source_submit(&context.driver->base, &picture));
+	oriel_release_begin_read(context.held[2]->release);
+	oriel_release_end_read(context.held[2]->release);
+	assert_int_equal(context.driver->seen[ORIEL_GUEST_PLANE_CURSOR], 1);
+
+	/* Gone, it hears no more. */
+	oriel_release_begin_read(context.held[1]->release);
+	fake_driver_destroy(context.driver);
+	context.driver = NULL;
+	assert_false(oriel_release_is_watched(context.held[1]->release));
+	oriel_release_end_read(context.held[1]->release);
+	for (unsigned int i = 0; i < 3; i++) {
+		destroy_held(i);
+	}
+}
+
 static void set_cursor_reaches_who_listens(void **state) {
 	const struct oriel_guest_cursor cursor = { .x = 3, .y = -4 };
 	oriel_source_set_cursor(context.source, &cursor);
@@ -499,6 +570,8 @@ int main(void) {
 		TEST(submit_without_damage_leaves_it_unknown),
 		TEST(submit_counts_the_planes_apart),
 		TEST(newest_frame_is_held_until_its_release),
+		TEST(telling_source_is_looked_at_when_it_has_told),
+		TEST(watching_driver_is_told_when_its_newest_frame_was_read),
 		TEST(set_cursor_reaches_who_listens),
 		TEST(adopt_by_a_driver_without_it_closes_the_file),
 		TEST(set_state_tells_each_change_once),
