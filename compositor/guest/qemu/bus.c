@@ -166,6 +166,10 @@ void oriel_bus_flush(struct oriel_bus *bus) {
 	}
 }
 
+bool oriel_bus_is_open(const struct oriel_bus *bus) {
+	return bus->source != NULL && sd_bus_is_open(bus->bus) > 0;
+}
+
 size_t oriel_bus_get_backlog(struct oriel_bus *bus) {
 	uint64_t count;
 	return sd_bus_get_n_queued_write(bus->bus, &count) < 0 ? 0 : (size_t)count;

@@ -46,6 +46,9 @@ sd_bus *oriel_bus_get(struct oriel_bus *bus);
 /* Sends what is queued as far as the socket takes it, and the rest when it takes more. */
 void oriel_bus_flush(struct oriel_bus *bus);
 
+/* False once the connection ends: what calls are answered with then is not QEMU's answer. */
+bool oriel_bus_is_open(const struct oriel_bus *bus);
+
 /* Messages that QEMU has not read yet. Who sends on his own account stops at a number of his own. */
 size_t oriel_bus_get_backlog(struct oriel_bus *bus);
 

@@ -7,6 +7,9 @@
 struct oriel_bus;
 struct oriel_qemu_console;
 
+/* Heads that are taken of a machine. QEMU counts them from 0. */
+#define ORIEL_QEMU_CONSOLES_MAX 16
+
 /*
  * A machine that QEMU runs with -display dbus,p2p=yes, as oriel is connected to it. QEMU has one such
  * connection at a time, and its QMP monitor another: so the guests that are heads of one machine,
@@ -63,7 +66,7 @@ void oriel_qemu_machine_end(struct oriel_qemu_machine *machine);
 
 /*
  * The console of that number, whether the machine has it or not; lives as long as the machine. NULL
- * if memory ran out.
+ * if memory ran out, or the number is none below ORIEL_QEMU_CONSOLES_MAX.
  */
 struct oriel_qemu_console *oriel_qemu_machine_get_console(
 		struct oriel_qemu_machine *machine, unsigned number);
