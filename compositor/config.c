@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include "guest/source.h"
 
 #define CONFIG_DEFAULT_GUEST_BINDINGS_MAX 9
-#define CONFIG_VFIO_RULE "an absolute path, an mdev's UUID, fd:N or handover"
 
 /*
  * A file may hold any byte, a message is one line for a terminal. Returns NULL if memory ran out.
@@ -214,99 +212,6 @@ struct oriel_config *oriel_config_create(void) {
 		return NULL;
 	}
 	return config;
-}
-
-struct oriel_config_guest *oriel_config_reader_add_guest(
-		struct oriel_config_reader *reader, const char *name) {
-	if (!oriel_config_value_is_name(name)) {
-		oriel_config_reader_fail(reader,
-				"expected " ORIEL_CONFIG_NAME_RULE " for a guest, got \"%s\"", name);
-		return NULL;
-	}
-	struct oriel_config_guest *guest = oriel_config_get_guest(reader->config, name);
-	if (guest != NULL && guest->line > 0) {
-		oriel_config_reader_fail(reader,
-				"expected each guest once, got \"%s\" again (first on line %d)",
-				name, guest->line);
-		return NULL;
-	} else if (guest != NULL) {
-		oriel_config_reader_fail(reader, "expected each guest once, got \"%s\" again", name);
-		return NULL;
-	}
-
-	guest = calloc(1, sizeof(*guest));
-	char *name_copy = strdup(name);
-	if (guest == NULL || name_copy == NULL) {
-		free(guest);
-		free(name_copy);
-		oriel_config_reader_fail_memory(reader);
-		return NULL;
-	}
-	guest->name = name_copy;
-	guest->line = reader->line;
-	wl_list_insert(reader->config->guests.prev, &guest->link);
-	return guest;
-}
-
-static bool where_is_valid(struct oriel_config_reader *reader, const char *driver, const char *where) {
-	if (strcmp(driver, "synthetic") == 0 && where != NULL) {
-		int width, height;
-		if (!oriel_config_value_parse_size(where, &width, &height)) {
-			return oriel_config_reader_fail(reader,
-					"expected WIDTHxHEIGHT with sizes from 1 to %d for synthetic, "
-					"got \"%s\"",
-					ORIEL_CONFIG_SIZE_MAX, where);
-		}
-	} else if (strcmp(driver, "vfio") == 0) {
-		int fd;
-		if (where == NULL) {
-			return oriel_config_reader_fail(reader,
-					"expected a device for vfio (" CONFIG_VFIO_RULE
-					"), got nothing");
-		} else if (strncmp(where, "fd:", 3) == 0) {
-			if (!oriel_config_value_parse_number(where + 3, INT_MAX, &fd)) {
-				return oriel_config_reader_fail(reader,
-						"expected \"fd:\" and a file's number, got \"%s\"",
-						where);
-			}
-		} else if (where[0] != '/' && !oriel_config_value_is_uuid(where) &&
-				strcmp(where, "handover") != 0) {
-			return oriel_config_reader_fail(reader,
-					"expected a device for vfio (" CONFIG_VFIO_RULE
-					"), got \"%s\"",
-					where);
-		}
-	}
-	return true;
-}
-
-bool oriel_config_reader_set_source(struct oriel_config_reader *reader,
-		struct oriel_config_guest *guest, const char *driver, const char *where) {
-	if (!oriel_source_driver_exists(driver)) {
-		return oriel_config_reader_fail(reader,
-				"expected a source that is built in, such as vfio or synthetic, got \"%s\"",
-				driver);
-	}
-	if (!where_is_valid(reader, driver, where)) {
-		return false;
-	}
-	guest->driver = strdup(driver);
-	guest->where = where != NULL ? strdup(where) : NULL;
-	if (guest->driver == NULL || (where != NULL && guest->where == NULL)) {
-		return oriel_config_reader_fail_memory(reader);
-	}
-	return true;
-}
-
-bool oriel_config_reader_set_output(struct oriel_config_reader *reader,
-		struct oriel_config_guest *guest, const char *output_name) {
-	if (!oriel_config_value_is_name(output_name)) {
-		return oriel_config_reader_fail(reader,
-				"expected " ORIEL_CONFIG_NAME_RULE " for an output, got \"%s\"",
-				output_name);
-	}
-	guest->output = strdup(output_name);
-	return guest->output != NULL || oriel_config_reader_fail_memory(reader);
 }
 
 /* Takes spec, a copy, apart in place. */

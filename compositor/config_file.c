@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_edid.h"
+#include "config_guest.h"
 #include "config_reader.h"
 #include "config_syntax.h"
 #include "config_value.h"
-#include "guest/input_sink.h"
 
 static struct oriel_config_output *reader_add_output(
 		struct oriel_config_reader *reader, const char *name) {
@@ -41,45 +40,6 @@ static struct oriel_config_output *reader_add_output(
 	output->line = reader->line;
 	wl_list_insert(reader->config->outputs.prev, &output->link);
 	return output;
-}
-
-/*
- * The file's directives. usage is how a directive is written, for the message.
- */
-
-static bool directive_has_params(struct oriel_config_reader *reader,
-		const struct scfg_directive *directive, size_t min, size_t max, const char *usage) {
-	if (directive->params_len < min || directive->params_len > max) {
-		return oriel_config_reader_fail(reader, "expected \"%s\", got %zu argument%s",
-				usage, directive->params_len, directive->params_len == 1 ? "" : "s");
-	}
-	return true;
-}
-
-/* The same, for one that takes no block. */
-static bool directive_is_plain(struct oriel_config_reader *reader,
-		const struct scfg_directive *directive, size_t min, size_t max, const char *usage) {
-	if (!directive_has_params(reader, directive, min, max, usage)) {
-		return false;
-	}
-	if (directive->children.directives_len > 0) {
-		return oriel_config_reader_fail(
-				reader, "expected \"%s\", got a block in braces after it", usage);
-	}
-	return true;
-}
-
-/* Each key of a block is given once at most. */
-static bool directive_is_first(struct oriel_config_reader *reader, const struct scfg_block *block,
-		const struct scfg_directive *directive) {
-	for (const struct scfg_directive *d = block->directives; d != directive; d++) {
-		if (strcmp(d->name, directive->name) == 0) {
-			return oriel_config_reader_fail(reader,
-					"expected one \"%s\", got another (first on line %d)",
-					directive->name, d->lineno);
-		}
-	}
-	return true;
 }
 
 static bool reader_read_mode(struct oriel_config_reader *reader, struct oriel_config_output *output,
@@ -118,18 +78,20 @@ static bool reader_read_scale(struct oriel_config_reader *reader,
 static bool reader_read_output_key(struct oriel_config_reader *reader,
 		struct oriel_config_output *output, const struct scfg_directive *directive) {
 	if (strcmp(directive->name, "mode") == 0) {
-		return directive_is_plain(reader, directive, 1, 1, "mode WIDTHxHEIGHT[@HZ]") &&
+		return oriel_config_directive_is_plain(
+				       reader, directive, 1, 1, "mode WIDTHxHEIGHT[@HZ]") &&
 				reader_read_mode(reader, output, directive->params[0]);
 	} else if (strcmp(directive->name, "position") == 0) {
-		output->has_position = directive_is_plain(reader, directive, 2, 2, "position X Y") &&
+		output->has_position = oriel_config_directive_is_plain(
+						       reader, directive, 2, 2, "position X Y") &&
 				reader_read_coordinate(reader, &output->lx, directive->params[0]) &&
 				reader_read_coordinate(reader, &output->ly, directive->params[1]);
 		return output->has_position;
 	} else if (strcmp(directive->name, "scale") == 0) {
-		return directive_is_plain(reader, directive, 1, 1, "scale FACTOR") &&
+		return oriel_config_directive_is_plain(reader, directive, 1, 1, "scale FACTOR") &&
 				reader_read_scale(reader, output, directive->params[0]);
 	} else if (strcmp(directive->name, "off") == 0) {
-		output->off = directive_is_plain(reader, directive, 0, 0, "off");
+		output->off = oriel_config_directive_is_plain(reader, directive, 0, 0, "off");
 		return output->off;
 	}
 	return oriel_config_reader_fail(reader, "expected mode, position, scale or off, got \"%s\"",
@@ -138,7 +100,7 @@ static bool reader_read_output_key(struct oriel_config_reader *reader,
 
 static bool reader_read_output(
 		struct oriel_config_reader *reader, const struct scfg_directive *directive) {
-	if (!directive_has_params(reader, directive, 1, 1, "output NAME { ... }")) {
+	if (!oriel_config_directive_has_params(reader, directive, 1, 1, "output NAME { ... }")) {
 		return false;
 	}
 	struct oriel_config_output *output = reader_add_output(reader, directive->params[0]);
@@ -148,79 +110,10 @@ static bool reader_read_output(
 	const struct scfg_block *block = &directive->children;
 	for (size_t i = 0; i < block->directives_len; i++) {
 		reader->line = block->directives[i].lineno;
-		if (!directive_is_first(reader, block, &block->directives[i]) ||
+		if (!oriel_config_directive_is_first(reader, block, &block->directives[i]) ||
 				!reader_read_output_key(reader, output, &block->directives[i])) {
 			return false;
 		}
-	}
-	return true;
-}
-
-/* "none" is what there is without the key. */
-static bool reader_read_input(struct oriel_config_reader *reader, struct oriel_config_guest *guest,
-		const char *text) {
-	if (strcmp(text, "none") == 0) {
-		return true;
-	} else if (strcmp(text, "uinput") != 0) {
-		return oriel_config_reader_fail(reader, "expected uinput or none, got \"%s\"", text);
-	} else if (!oriel_input_sink_driver_exists(text)) {
-		return oriel_config_reader_fail(
-				reader, "expected none, got \"%s\", which is not built in", text);
-	} else if (strchr(guest->name, '/') != NULL) {
-		return oriel_config_reader_fail(reader,
-				"expected a guest without \"/\" in its name for \"%s\", got \"%s\"",
-				text, guest->name);
-	}
-	guest->input = strdup(text);
-	return guest->input != NULL || oriel_config_reader_fail_memory(reader);
-}
-
-static bool reader_read_guest_key(struct oriel_config_reader *reader,
-		struct oriel_config_guest *guest, const struct scfg_directive *directive) {
-	if (strcmp(directive->name, "source") == 0) {
-		if (!directive_is_plain(reader, directive, 1, 2, "source DRIVER [WHERE]")) {
-			return false;
-		}
-		const char *where = directive->params_len > 1 ? directive->params[1] : NULL;
-		return oriel_config_reader_set_source(reader, guest, directive->params[0], where);
-	} else if (strcmp(directive->name, "output") == 0) {
-		return directive_is_plain(reader, directive, 1, 1, "output NAME") &&
-				oriel_config_reader_set_output(reader, guest, directive->params[0]);
-	} else if (strcmp(directive->name, "edid") == 0) {
-		return directive_is_plain(reader, directive, 1, 2,
-				       "edid follow|none|WIDTHxHEIGHT[@HZ]|file PATH") &&
-				oriel_config_edid_read(reader, guest, directive->params,
-						directive->params_len);
-	} else if (strcmp(directive->name, "input") == 0) {
-		return directive_is_plain(reader, directive, 1, 1, "input uinput|none") &&
-				reader_read_input(reader, guest, directive->params[0]);
-	}
-	return oriel_config_reader_fail(reader,
-			"expected source, output, edid or input, got \"%s\"", directive->name);
-}
-
-static bool reader_read_guest(
-		struct oriel_config_reader *reader, const struct scfg_directive *directive) {
-	if (!directive_has_params(reader, directive, 1, 1, "guest NAME { ... }")) {
-		return false;
-	}
-	struct oriel_config_guest *guest =
-			oriel_config_reader_add_guest(reader, directive->params[0]);
-	if (guest == NULL) {
-		return false;
-	}
-	const struct scfg_block *block = &directive->children;
-	for (size_t i = 0; i < block->directives_len; i++) {
-		reader->line = block->directives[i].lineno;
-		if (!directive_is_first(reader, block, &block->directives[i]) ||
-				!reader_read_guest_key(reader, guest, &block->directives[i])) {
-			return false;
-		}
-	}
-	if (guest->driver == NULL) {
-		reader->line = guest->line;
-		return oriel_config_reader_fail(
-				reader, "expected a source in guest \"%s\", got none", guest->name);
 	}
 	return true;
 }
@@ -313,8 +206,9 @@ static bool reader_parse_action(struct oriel_config_reader *reader,
 	for (size_t i = 0; i < sizeof(reader_actions) / sizeof(reader_actions[0]); i++) {
 		if (strcmp(reader_actions[i].name, name) == 0) {
 			*ret_action = reader_actions[i].action;
-			return directive_is_plain(reader, directive, reader_actions[i].min_params,
-					reader_actions[i].max_params, reader_actions[i].usage);
+			return oriel_config_directive_is_plain(reader, directive,
+					reader_actions[i].min_params, reader_actions[i].max_params,
+					reader_actions[i].usage);
 		}
 	}
 	return oriel_config_reader_fail(
@@ -326,7 +220,8 @@ static bool reader_read_bind(
 	enum oriel_action action = ORIEL_ACTION_QUIT;
 	uint32_t modifiers = 0;
 	xkb_keysym_t keysym = XKB_KEY_NoSymbol;
-	if (!directive_has_params(reader, directive, 2, SIZE_MAX, "bind KEYS ACTION [ARGUMENT...]") ||
+	if (!oriel_config_directive_has_params(
+			    reader, directive, 2, SIZE_MAX, "bind KEYS ACTION [ARGUMENT...]") ||
 			!reader_parse_keys(reader, directive->params[0], &modifiers, &keysym) ||
 			!reader_parse_action(reader, directive, &action)) {
 		return false;
@@ -367,7 +262,7 @@ static bool reader_read_chord(struct oriel_config_reader *reader,
 		const struct scfg_directive *directive, enum oriel_action action, const char *usage) {
 	uint32_t modifiers = 0;
 	xkb_keysym_t keysym = XKB_KEY_NoSymbol;
-	if (!directive_is_plain(reader, directive, 1, 1, usage) ||
+	if (!oriel_config_directive_is_plain(reader, directive, 1, 1, usage) ||
 			!reader_parse_keys(reader, directive->params[0], &modifiers, &keysym)) {
 		return false;
 	}
@@ -440,15 +335,15 @@ static bool reader_read_block(struct oriel_config_reader *reader, const struct s
 		if (strcmp(directive->name, "output") == 0) {
 			ok = reader_read_output(reader, directive);
 		} else if (strcmp(directive->name, "guest") == 0) {
-			ok = reader_read_guest(reader, directive);
+			ok = oriel_config_guest_read(reader, directive);
 		} else if (strcmp(directive->name, "bind") == 0) {
 			ok = reader_read_bind(reader, directive);
 		} else if (strcmp(directive->name, "grab") == 0) {
-			ok = directive_is_first(reader, block, directive) &&
+			ok = oriel_config_directive_is_first(reader, block, directive) &&
 					reader_read_chord(reader, directive, ORIEL_ACTION_GRAB,
 							"grab KEYS");
 		} else if (strcmp(directive->name, "escape") == 0) {
-			ok = directive_is_first(reader, block, directive) &&
+			ok = oriel_config_directive_is_first(reader, block, directive) &&
 					reader_read_chord(reader, directive, ORIEL_ACTION_ESCAPE,
 							"escape KEYS");
 		} else {

@@ -10,7 +10,7 @@
 
 /*
  * Between the files of the configuration, and for nobody else: what is being read, the one
- * message that may come of it, and the steps that the file (config_file.c) and --guest (config.c)
+ * message that may come of it, and the steps that the file (config_guest.c) and --guest (config.c)
  * have in common.
  *
  * What a step has half made is on the configuration's lists already and goes with it.

@@ -189,3 +189,36 @@ bool oriel_config_syntax_read(struct oriel_config_reader *reader, struct scfg_bl
 	free(text);
 	return ok;
 }
+
+bool oriel_config_directive_has_params(struct oriel_config_reader *reader,
+		const struct scfg_directive *directive, size_t min, size_t max, const char *usage) {
+	if (directive->params_len < min || directive->params_len > max) {
+		return oriel_config_reader_fail(reader, "expected \"%s\", got %zu argument%s",
+				usage, directive->params_len, directive->params_len == 1 ? "" : "s");
+	}
+	return true;
+}
+
+bool oriel_config_directive_is_plain(struct oriel_config_reader *reader,
+		const struct scfg_directive *directive, size_t min, size_t max, const char *usage) {
+	if (!oriel_config_directive_has_params(reader, directive, min, max, usage)) {
+		return false;
+	}
+	if (directive->children.directives_len > 0) {
+		return oriel_config_reader_fail(
+				reader, "expected \"%s\", got a block in braces after it", usage);
+	}
+	return true;
+}
+
+bool oriel_config_directive_is_first(struct oriel_config_reader *reader,
+		const struct scfg_block *block, const struct scfg_directive *directive) {
+	for (const struct scfg_directive *d = block->directives; d != directive; d++) {
+		if (strcmp(d->name, directive->name) == 0) {
+			return oriel_config_reader_fail(reader,
+					"expected one \"%s\", got another (first on line %d)",
+					directive->name, d->lineno);
+		}
+	}
+	return true;
+}
