@@ -6,6 +6,7 @@
 #include <wayland-util.h>
 #include <xkbcommon/xkbcommon.h>
 
+#include "guest/input_sink.h"
 #include "guest/source.h"
 
 /*
@@ -53,6 +54,7 @@ struct oriel_config_guest {
 	struct oriel_source_options options;
 	uint8_t *edid_blob; /* the one in options, which only borrows it; may be NULL */
 	char *input; /* "uinput": one that oriel_input_sink_driver_exists(); may be NULL: none */
+	struct oriel_input_sink_options input_options; /* what it borrows is this guest's */
 };
 
 enum oriel_action {

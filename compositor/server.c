@@ -173,7 +173,9 @@ static struct oriel_source *server_add_guest(
 		return NULL;
 	}
 	if (guest->input != NULL) {
-		oriel_guest_view_set_input(view, oriel_input_sink_create(guest->input, guest->name));
+		oriel_guest_view_set_input(view,
+				oriel_input_sink_create(server->loop, guest->input, guest->name,
+						&guest->input_options));
 	}
 	oriel_layout_add(&server->layout, view);
 	return source;

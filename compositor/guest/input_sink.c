@@ -21,7 +21,8 @@ _Static_assert(ORIEL_INPUT_SINK_CODES == KEY_CNT, "the codes are the kernel's");
 
 static const struct {
 	const char *name;
-	struct oriel_input_sink *(*create)(const char *guest_name);
+	struct oriel_input_sink *(*create)(struct wl_event_loop *loop, const char *guest_name,
+			const struct oriel_input_sink_options *options);
 } drivers[] = {
 #if ORIEL_HAVE_UINPUT
 	{ "uinput", oriel_uinput_create },
@@ -38,10 +39,12 @@ bool oriel_input_sink_driver_exists(const char *driver) {
 	return false;
 }
 
-struct oriel_input_sink *oriel_input_sink_create(const char *driver, const char *guest_name) {
+struct oriel_input_sink *oriel_input_sink_create(struct wl_event_loop *loop, const char *driver,
+		const char *guest_name, const struct oriel_input_sink_options *options) {
+	static const struct oriel_input_sink_options none;
 	for (size_t i = 0; drivers[i].name != NULL; i++) {
 		if (strcmp(drivers[i].name, driver) == 0) {
-			return drivers[i].create(guest_name);
+			return drivers[i].create(loop, guest_name, options != NULL ? options : &none);
 		}
 	}
 	wlr_log(WLR_ERROR, "guest %s: no input '%s' in this build", guest_name, driver);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct oriel_input_sink_ops;
+struct wl_event_loop;
 
 /*
  * Where a guest's input goes: a keyboard, a pointer that is moved by distances or to places, and a
@@ -63,12 +64,22 @@ struct oriel_input_sink_ops {
 /* True if a driver of this name is built in. */
 bool oriel_input_sink_driver_exists(const char *driver);
 
+/* For drivers that reach the machine itself; all of it is borrowed for the call. */
+struct oriel_input_sink_options {
+	const char *where; /* the machine's place, as the driver has them; may be NULL */
+	const char *machine_name; /* as in struct oriel_source_options; NULL: the guest's */
+	unsigned head; /* which of the machine's displays the input belongs to */
+	bool has_touch; /* the machine has a touch screen, and is to get touches as such */
+};
+
 /*
  * Make the input of the guest of that name by the named driver, "uinput". The name has no "/".
+ * options may be NULL: then all are 0.
  *
  * Returns NULL after logging one line that names the guest and says why.
  */
-struct oriel_input_sink *oriel_input_sink_create(const char *driver, const char *guest_name);
+struct oriel_input_sink *oriel_input_sink_create(struct wl_event_loop *loop, const char *driver,
+		const char *guest_name, const struct oriel_input_sink_options *options);
 
 /* For drivers. */
 void oriel_input_sink_init(struct oriel_input_sink *sink, const struct oriel_input_sink_ops *ops);

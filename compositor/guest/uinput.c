@@ -440,7 +440,8 @@ static const struct oriel_input_sink_ops uinput_ops = {
 	.destroy = uinput_handle_destroy,
 };
 
-struct oriel_input_sink *oriel_uinput_create(const char *guest_name) {
+struct oriel_input_sink *oriel_uinput_create(struct wl_event_loop *loop, const char *guest_name,
+		const struct oriel_input_sink_options *options) {
 	assert(strchr(guest_name, '/') == NULL);
 	struct oriel_uinput *uinput = calloc(1, sizeof(*uinput));
 	char *name_copy = strdup(guest_name);

@@ -2,6 +2,8 @@
 #define ORIEL_GUEST_UINPUT_H
 
 struct oriel_input_sink;
+struct oriel_input_sink_options;
+struct wl_event_loop;
 
 /*
  * A guest's input as devices of the host's kernel, for a machine that is given them by whoever runs
@@ -21,9 +23,10 @@ struct oriel_input_sink;
  */
 
 /*
- * For oriel_input_sink_create(), which see. The devices are made through /dev/uinput, all of them
+ * For oriel_input_sink_create(), which see; of its options none is needed. The devices are made through /dev/uinput, all of them
  * or none; that a link cannot be made is logged, and the devices are used all the same.
  */
-struct oriel_input_sink *oriel_uinput_create(const char *guest_name);
+struct oriel_input_sink *oriel_uinput_create(struct wl_event_loop *loop, const char *guest_name,
+		const struct oriel_input_sink_options *options);
 
 #endif

@@ -180,7 +180,7 @@ static void touches_move_and_go_up_only_if_they_are_down(void **state) {
 static void unknown_driver_is_refused_in_one_line(void **state) {
 	log_lines_init();
 	assert_false(oriel_input_sink_driver_exists("ps2"));
-	assert_null(oriel_input_sink_create("ps2", "win"));
+	assert_null(oriel_input_sink_create(NULL, "ps2", "win", NULL));
 	assert_int_equal(log_lines_get_count(), 1);
 	assert_non_null(strstr(log_lines_get_last(), "guest win: no input 'ps2' in this build"));
 }

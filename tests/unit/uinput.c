@@ -275,7 +275,7 @@ static int teardown(void **state) {
 }
 
 static struct oriel_input_sink *create(void) {
-	struct oriel_input_sink *sink = oriel_uinput_create("win");
+	struct oriel_input_sink *sink = oriel_uinput_create(NULL, "win", NULL);
 	assert_non_null(sink);
 	return sink;
 }
@@ -335,7 +335,7 @@ static void create_makes_four_devices_that_say_whose_they_are(void **state) {
 static void name_of_63_bytes_fits(void **state) {
 	static const char name[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
 	assert_int_equal(strlen(name), 63);
-	struct oriel_input_sink *sink = oriel_uinput_create(name);
+	struct oriel_input_sink *sink = oriel_uinput_create(NULL, name, NULL);
 	assert_non_null(sink);
 	assert_true(strlen(context.devices[0].name) < UINPUT_MAX_NAME_SIZE);
 	assert_string_equal(strrchr(context.devices[0].name, ' '), " keyboard");
@@ -541,7 +541,7 @@ static unsigned int fail_each(enum call call, bool is_fatal) {
 		context.fail_at[call] = n;
 		log_lines_init();
 		int fds = fds_count_open();
-		struct oriel_input_sink *sink = oriel_uinput_create("win");
+		struct oriel_input_sink *sink = oriel_uinput_create(NULL, "win", NULL);
 		context.fail_at[call] = 0;
 		bool ok = context.calls[call] < n;
 		assert_int_equal(sink != NULL, ok || !is_fatal);
@@ -576,7 +576,7 @@ static void failed_link_is_one_line_and_the_devices_are_there(void **state) {
 
 static void failed_open_says_why(void **state) {
 	context.fail_at[CALL_OPEN] = 1;
-	assert_null(oriel_uinput_create("win"));
+	assert_null(oriel_uinput_create(NULL, "win", NULL));
 	assert_non_null(strstr(log_lines_get_last(),
 			"guest win: no input devices: cannot make its keyboard by /dev/uinput: "
 			"Permission denied"));
@@ -584,7 +584,7 @@ static void failed_open_says_why(void **state) {
 
 static void kernel_without_evdev_has_no_devices(void **state) {
 	context.fail_at[CALL_DEVNODE] = 1;
-	assert_null(oriel_uinput_create("win"));
+	assert_null(oriel_uinput_create(NULL, "win", NULL));
 	assert_int_equal(log_lines_get_count(), 1);
 	assert_non_null(strstr(log_lines_get_last(),
 			"guest win: no input devices: cannot make its keyboard by /dev/uinput: No such "
@@ -597,7 +597,7 @@ static void failed_asprintf_leaves_what_there_is(void **state) {
 		memset(context.calls, 0, sizeof(context.calls));
 		context.fail_at[CALL_ASPRINTF] = n;
 		log_lines_init();
-		struct oriel_input_sink *sink = oriel_uinput_create("win");
+		struct oriel_input_sink *sink = oriel_uinput_create(NULL, "win", NULL);
 		assert_int_equal(sink != NULL, n > DEVICES);
 		assert_int_equal(log_lines_get_count(), 1);
 		oriel_input_sink_destroy(sink);

@@ -403,7 +403,7 @@ static void what_oriel_types_does_not_come_back(void **state) {
 static void udev_rule_keeps_the_devices_from_libinput(void **state) {
 	run_command("mkdir -p /run/udev/rules.d && cp " ORIEL_UDEV_RULE " /run/udev/rules.d/ && "
 		    "udevadm control --reload");
-	struct oriel_input_sink *sink = oriel_input_sink_create("uinput", "ruled");
+	struct oriel_input_sink *sink = oriel_input_sink_create(NULL, "uinput", "ruled", NULL);
 	assert_non_null(sink);
 	run_command("udevadm settle");
 	for (int kind = 0; kind < KIND_COUNT; kind++) {
