@@ -106,7 +106,9 @@ static void guest_destroy(struct oriel_config_guest *guest) {
 	free(guest->where);
 	free(guest->output);
 	free(guest->edid_blob);
+	free(guest->machine_name);
 	free(guest->input);
+	free(guest->input_where);
 	free(guest);
 }
 
@@ -257,6 +259,9 @@ static struct oriel_config_guest *reader_add_spec(struct oriel_config_reader *re
 			goto err_guest;
 		}
 		option = next;
+	}
+	if (!oriel_config_reader_set_default_input(reader, guest)) {
+		goto err_guest;
 	}
 	return guest;
 

@@ -25,6 +25,7 @@
 #define ORIEL_CONFIG_SCALE_MAX 8.0
 #define ORIEL_CONFIG_NAME_MAX 63 /* bytes of a guest's or an output's name */
 #define ORIEL_CONFIG_VT_MAX 63 /* Linux has no more (MAX_NR_CONSOLES in linux/vt.h) */
+#define ORIEL_CONFIG_HEAD_MAX 15 /* of a machine, counted from 0 */
 #define ORIEL_CONFIG_FILE_MAX_BYTES (1024 * 1024)
 
 struct oriel_config_output {
@@ -43,18 +44,27 @@ struct oriel_config_output {
 	bool off;
 };
 
+/*
+ * A guest's display. A machine's further heads are guests of their own, right behind the one in whose
+ * block they are: their names are that one's and their number, "win:1".
+ */
 struct oriel_config_guest {
 	struct wl_list link; /* oriel_config.guests */
 	char *name;
 	int line; /* in the file; 0: from the command line */
 
-	char *driver; /* "vfio", "synthetic": one that oriel_source_driver_exists() */
+	char *driver; /* "vfio", "qemu", "synthetic": one that oriel_source_driver_exists() */
 	char *where; /* the driver's argument; may be NULL */
 	char *output; /* may be NULL: the first output; need not be among oriel_config.outputs */
 	struct oriel_source_options options;
 	uint8_t *edid_blob; /* the one in options, which only borrows it; may be NULL */
-	char *input; /* "uinput": one that oriel_input_sink_driver_exists(); may be NULL: none */
-	struct oriel_input_sink_options input_options; /* what it borrows is this guest's */
+	char *machine_name; /* likewise; only of a further head */
+
+	char *input; /* "uinput", "qemu": one that oriel_input_sink_driver_exists(); NULL: none */
+	/* What it borrows is this guest's. Only "qemu" has a place: a path or "handover". */
+	struct oriel_input_sink_options input_options;
+	char *input_where; /* the one in input_options */
+	bool has_clipboard; /* it shares its text; never of a further head */
 };
 
 enum oriel_action {

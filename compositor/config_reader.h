@@ -58,4 +58,8 @@ bool oriel_config_reader_set_source(struct oriel_config_reader *reader,
 bool oriel_config_reader_set_output(struct oriel_config_reader *reader,
 		struct oriel_config_guest *guest, const char *output_name);
 
+/* The input of a guest, whose source is set, that nothing is said about the input of. */
+bool oriel_config_reader_set_default_input(
+		struct oriel_config_reader *reader, struct oriel_config_guest *guest);
+
 #endif

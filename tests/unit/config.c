@@ -33,15 +33,15 @@
  * nothing of.
  */
 bool oriel_source_driver_exists(const char *name) {
-	return strcmp(name, "vfio") == 0 || strcmp(name, "synthetic") == 0 ||
-			strcmp(name, "other") == 0;
+	return strcmp(name, "vfio") == 0 || strcmp(name, "qemu") == 0 ||
+			strcmp(name, "synthetic") == 0 || strcmp(name, "other") == 0;
 }
 
 /* Likewise. */
-static bool uinput_is_missing;
+static bool inputs_are_missing;
 
 bool oriel_input_sink_driver_exists(const char *driver) {
-	return strcmp(driver, "uinput") == 0 && !uinput_is_missing;
+	return (strcmp(driver, "uinput") == 0 || strcmp(driver, "qemu") == 0) && !inputs_are_missing;
 }
 
 /*
@@ -237,11 +237,16 @@ struct load_case {
 	const char *expected;
 };
 
+#define NAME_61 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
 #define NAME_63 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
 #define NAME_RULE "a name of 1 to 63 bytes without space, \"=\" and \",\""
 #define MODE_RULE "WIDTHxHEIGHT[@HZ] with sizes from 1 to 16384 and at most 1000 Hz"
 #define EDID_RULE                                                                                  \
 	"follow, none, file PATH, or WIDTHxHEIGHT[@HZ] with sizes from 64 to 16384 and 1 to 500 Hz"
+#define QEMU_RULE "the absolute path of a QMP socket or handover"
+#define PATH_107                                                                                    \
+	"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+	"aaaaaaaaaaaaaaaaaa"
 #define VFIO_RULE "a device for vfio (an absolute path, an mdev's UUID, fd:N or handover)"
 #define MODIFIER_RULE "Shift, Ctrl, Alt, Super, Caps or Mod1 to Mod5 before a \"+\""
 
@@ -354,7 +359,8 @@ static const struct load_case load_cases[] = {
 	{ "load_guest_without_source_is_refused", "\nguest a {\n\toutput A\n}\n",
 			":2: expected a source in guest \"a\", got none" },
 	{ "load_unknown_guest_key_is_refused", "guest a {\n\tdriver vfio\n}\n",
-			":2: expected source, output, edid or input, got \"driver\"" },
+			":2: expected source, output, head, edid, input, touch or clipboard, got "
+			"\"driver\"" },
 	{ "load_source_without_driver_is_refused", "guest a {\n\tsource\n}\n",
 			":2: expected \"source DRIVER [WHERE]\", got 0 arguments" },
 	{ "load_source_with_three_arguments_is_refused", "guest a {\n\tsource vfio / b\n}\n",
@@ -362,9 +368,9 @@ static const struct load_case load_cases[] = {
 	{ "load_source_twice_is_refused", "guest a {\n\tsource synthetic\n\tsource synthetic\n}\n",
 			":3: expected one \"source\", got another (first on line 2)" },
 	{ "load_unknown_driver_is_refused", "guest a {\n\tsource vga\n}\n",
-			":2: expected a source that is built in, such as vfio or synthetic, got \"vga\"" },
+			":2: expected a source that is built in, such as qemu, vfio or synthetic, got \"vga\"" },
 	{ "load_driver_with_colon_is_refused", "guest a {\n\tsource synthetic:1x1\n}\n",
-			":2: expected a source that is built in, such as vfio or synthetic, got "
+			":2: expected a source that is built in, such as qemu, vfio or synthetic, got "
 			"\"synthetic:1x1\"" },
 	{ "load_synthetic_with_wrong_size_is_refused", "guest a {\n\tsource synthetic 1x1@60\n}\n",
 			":2: expected WIDTHxHEIGHT with sizes from 1 to 16384 for synthetic, got "
@@ -429,20 +435,115 @@ static const struct load_case load_cases[] = {
 			"guest a {\n\tsource synthetic\n\toutput A\n\toutput B\n}\n",
 			":4: expected one \"output\", got another (first on line 3)" },
 	{ "load_input_without_kind_is_refused", "guest a {\n\tinput\n}\n",
-			":2: expected \"input uinput|none\", got 0 arguments" },
+			":2: expected \"input qemu [PATH]|uinput|none\", got 0 arguments" },
+	{ "load_input_with_three_words_is_refused", "guest a {\n\tinput qemu /a /b\n}\n",
+			":2: expected \"input qemu [PATH]|uinput|none\", got 3 arguments" },
 	{ "load_input_with_two_kinds_is_refused", "guest a {\n\tinput uinput none\n}\n",
-			":2: expected \"input uinput|none\", got 2 arguments" },
+			":2: expected nothing after \"uinput\", got \"none\"" },
+	{ "load_input_none_with_path_is_refused", "guest a {\n\tinput none /a\n}\n",
+			":2: expected nothing after \"none\", got \"/a\"" },
 	{ "load_input_with_block_is_refused", "guest a {\n\tinput none {\n\t\tx\n\t}\n}\n",
-			":2: expected \"input uinput|none\", got a block in braces after it" },
+			":2: expected \"input qemu [PATH]|uinput|none\", got a block in braces after it" },
 	{ "load_unknown_input_is_refused", "guest a {\n\tinput ps2\n}\n",
-			":2: expected uinput or none, got \"ps2\"" },
+			":2: expected qemu, uinput or none, got \"ps2\"" },
 	{ "load_input_in_other_case_is_refused", "guest a {\n\tinput Uinput\n}\n",
-			":2: expected uinput or none, got \"Uinput\"" },
+			":2: expected qemu, uinput or none, got \"Uinput\"" },
 	{ "load_input_twice_is_refused",
 			"guest a {\n\tsource synthetic\n\tinput none\n\tinput uinput\n}\n",
 			":4: expected one \"input\", got another (first on line 3)" },
 	{ "load_input_of_guest_with_slash_is_refused", "guest a/b {\n\tinput uinput\n}\n",
 			":2: expected a guest without \"/\" in its name for \"uinput\", got \"a/b\"" },
+	{ "load_input_qemu_with_relative_path_is_refused",
+			"guest a {\n\tsource synthetic\n\tinput qemu vm.qmp\n}\n",
+			":3: expected the absolute path of a QMP socket for qemu, got \"vm.qmp\"" },
+	{ "load_input_qemu_handover_is_refused",
+			"guest a {\n\tsource synthetic\n\tinput qemu handover\n}\n",
+			":3: expected the absolute path of a QMP socket for qemu, got \"handover\"" },
+	{ "load_input_qemu_with_path_too_long_is_refused",
+			"guest a {\n\tsource synthetic\n\tinput qemu " PATH_107 "a\n}\n",
+			":3: expected a path of at most 107 bytes for a socket, got one of 108" },
+	{ "load_input_qemu_without_path_is_refused",
+			"guest a {\n\tinput qemu\n\tsource synthetic\n}\n",
+			":2: expected the absolute path of a QMP socket for \"input qemu\" with \"source "
+			"synthetic\", got nothing" },
+	{ "load_input_qemu_with_path_beside_source_is_refused",
+			"guest a {\n\tinput qemu /b\n\tsource qemu /b\n}\n",
+			":2: expected nothing after \"input qemu\" with \"source qemu\", got \"/b\"" },
+
+	{ "load_qemu_without_path_is_refused", "guest a {\n\tsource qemu\n}\n",
+			":2: expected " QEMU_RULE " for qemu, got nothing" },
+	{ "load_qemu_with_empty_path_is_refused", "guest a {\n\tsource qemu ''\n}\n",
+			":2: expected " QEMU_RULE " for qemu, got \"\"" },
+	{ "load_qemu_with_relative_path_is_refused", "guest a {\n\tsource qemu run/vm\n}\n",
+			":2: expected " QEMU_RULE " for qemu, got \"run/vm\"" },
+	{ "load_qemu_with_tilde_is_refused", "guest a {\n\tsource qemu ~/vm.qmp\n}\n",
+			":2: expected " QEMU_RULE " for qemu, got \"~/vm.qmp\"" },
+	{ "load_qemu_with_more_than_handover_is_refused", "guest a {\n\tsource qemu handover:1\n}\n",
+			":2: expected " QEMU_RULE " for qemu, got \"handover:1\"" },
+	{ "load_qemu_with_path_too_long_is_refused", "guest a {\n\tsource qemu " PATH_107 "a\n}\n",
+			":2: expected a path of at most 107 bytes for a socket, got one of 108" },
+
+	{ "load_head_without_output_is_refused", "guest a {\n\tsource qemu /a\n\thead 1\n}\n",
+			":3: expected \"head N output NAME\", got 1 argument" },
+	{ "load_head_with_block_is_refused",
+			"guest a {\n\tsource qemu /a\n\thead 1 output A {\n\t\tx\n\t}\n}\n",
+			":3: expected \"head N output NAME\", got a block in braces after it" },
+	{ "load_head_with_another_word_is_refused", "guest a {\n\tsource qemu /a\n\thead 1 on A\n}\n",
+			":3: expected \"head N output NAME\", got \"on\" before NAME" },
+	{ "load_head_0_is_refused", "guest a {\n\tsource qemu /a\n\thead 0 output A\n}\n",
+			":3: expected a head from 1 to 15, got \"0\"" },
+	{ "load_head_16_is_refused", "guest a {\n\tsource qemu /a\n\thead 16 output A\n}\n",
+			":3: expected a head from 1 to 15, got \"16\"" },
+	{ "load_head_without_number_is_refused",
+			"guest a {\n\tsource qemu /a\n\thead one output A\n}\n",
+			":3: expected a head from 1 to 15, got \"one\"" },
+	{ "load_head_with_wrong_output_is_refused",
+			"guest a {\n\tsource qemu /a\n\thead 1 output a=b\n}\n",
+			":3: expected " NAME_RULE " for an output, got \"a=b\"" },
+	{ "load_head_of_another_source_is_refused",
+			"guest a {\n\thead 1 output A\n\tsource synthetic\n}\n",
+			":2: expected \"source qemu\" for \"head\", got \"source synthetic\"" },
+	{ "load_head_without_source_is_refused", "guest a {\n\thead 1 output A\n}\n",
+			":1: expected a source in guest \"a\", got none" },
+	{ "load_head_twice_is_refused",
+			"guest a {\n\tsource qemu /a\n\thead 1 output A\n\thead 01 output B\n}\n",
+			":4: expected each guest once, got \"a:1\" again (first on line 3)" },
+	{ "load_head_named_as_a_guest_before_is_refused",
+			"guest a:1 {\n\tsource synthetic\n}\n"
+			"guest a {\n\thead 1 output A\n\tsource qemu /a\n}\n",
+			":5: expected each guest once, got \"a:1\" again (first on line 1)" },
+	{ "load_guest_named_as_a_head_before_is_refused",
+			"guest a {\n\thead 1 output A\n\tsource qemu /a\n}\n"
+			"guest a:1 {\n\tsource synthetic\n}\n",
+			":5: expected each guest once, got \"a:1\" again (first on line 2)" },
+	{ "load_head_of_guest_with_long_name_is_refused",
+			"guest " NAME_61 "n {\n\tsource qemu /a\n\thead 1 output A\n}\n",
+			":3: expected " NAME_RULE " for a guest, got \"" NAME_61 "n:1\"" },
+
+	{ "load_touch_without_value_is_refused", "guest a {\n\ttouch\n}\n",
+			":2: expected \"touch yes|no\", got 0 arguments" },
+	{ "load_touch_of_another_kind_is_refused", "guest a {\n\ttouch on\n}\n",
+			":2: expected yes or no, got \"on\"" },
+	{ "load_touch_twice_is_refused", "guest a {\n\ttouch no\n\ttouch yes\n}\n",
+			":3: expected one \"touch\", got another (first on line 2)" },
+	{ "load_touch_with_other_input_is_refused",
+			"guest a {\n\ttouch yes\n\tsource synthetic\n\tinput uinput\n}\n",
+			":2: expected \"input qemu\" for \"touch yes\", got \"input uinput\"" },
+	{ "load_touch_without_input_is_refused",
+			"guest a {\n\tsource qemu /a\n\tinput none\n\ttouch yes\n}\n",
+			":4: expected \"input qemu\" for \"touch yes\", got \"input none\"" },
+	{ "load_clipboard_without_value_is_refused", "guest a {\n\tclipboard\n}\n",
+			":2: expected \"clipboard yes|no\", got 0 arguments" },
+	{ "load_clipboard_of_another_kind_is_refused", "guest a {\n\tclipboard Yes\n}\n",
+			":2: expected yes or no, got \"Yes\"" },
+	{ "load_clipboard_without_qemu_is_refused",
+			"guest a {\n\tclipboard yes\n\tsource synthetic\n\tinput uinput\n}\n",
+			":2: expected a guest of QEMU's that has input for \"clipboard yes\", got "
+			"\"source synthetic\" and \"input uinput\"" },
+	{ "load_clipboard_without_input_is_refused",
+			"guest a {\n\tsource qemu /a\n\tclipboard yes\n\tinput none\n}\n",
+			":3: expected a guest of QEMU's that has input for \"clipboard yes\", got "
+			"\"source qemu\" and \"input none\"" },
 
 	/* bindings */
 	{ "load_bind_without_arguments_is_refused", "bind\n",
@@ -1008,21 +1109,134 @@ static void load_chords_keeps_what_the_file_says_and_defaults(void **state) {
 	oriel_config_destroy(config);
 }
 
+static void assert_text(const char *text, const char *expected) {
+	assert_int_equal(text != NULL, expected != NULL);
+	if (expected != NULL) {
+		assert_string_equal(text, expected);
+	}
+}
+
 static void load_input_of_guests(void **state) {
 	(void)state;
-	struct oriel_config *config = load("guest a {\n\tsource synthetic\n\tinput uinput\n}\n"
-					   "guest b/c {\n\tsource synthetic\n\tinput none\n}\n"
-					   "guest d {\n\tsource synthetic\n}\n");
-	assert_string_equal(get_guest(config, 0)->input, "uinput");
-	assert_null(get_guest(config, 1)->input);
-	assert_null(get_guest(config, 2)->input);
+	struct oriel_config *config = load(
+			"guest a {\n\tsource synthetic\n\tinput uinput\n}\n"
+			"guest b/c {\n\tsource synthetic\n\tinput none\n}\n"
+			"guest d {\n\tsource synthetic\n}\n"
+			"guest e {\n\tsource qemu /a\n}\n"
+			"guest f {\n\tinput qemu\n\tsource qemu handover\n}\n"
+			"guest g {\n\tsource qemu /b\n\tinput none\n}\n"
+			"guest h {\n\tsource qemu /c\n\tinput uinput\n}\n"
+			"guest i {\n\tinput qemu " PATH_107 "\n\tsource vfio handover\n}\n");
+	static const struct {
+		const char *input, *where;
+	} expected[] = {
+		{ "uinput", NULL },
+		{ NULL, NULL },
+		{ NULL, NULL },
+		{ "qemu", "/a" },
+		{ "qemu", "handover" },
+		{ NULL, NULL },
+		{ "uinput", NULL },
+		{ "qemu", PATH_107 },
+	};
+	assert_int_equal(wl_list_length(&config->guests), ARRAY_LENGTH(expected));
+	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+		const struct oriel_config_guest *guest = get_guest(config, (int)i);
+		assert_text(guest->input, expected[i].input);
+		assert_text(guest->input_options.where, expected[i].where);
+		assert_false(guest->input_options.has_touch);
+		assert_false(guest->has_clipboard);
+	}
 	oriel_config_destroy(config);
 
-	uinput_is_missing = true;
+	inputs_are_missing = true;
 	static const char text[] = "guest a {\n\tsource synthetic\n\tinput uinput\n}\n";
 	assert_load_fails(text, sizeof(text) - 1,
-			":3: expected none, got \"uinput\", which is not built in");
-	uinput_is_missing = false;
+			":3: expected an input that is built in, or none, got \"uinput\"");
+	inputs_are_missing = false;
+}
+
+static void load_touch_and_clipboard_of_guests(void **state) {
+	(void)state;
+	struct oriel_config *config = load(
+			"guest a {\n\ttouch yes\n\tclipboard yes\n\tsource qemu /a\n}\n"
+			"guest b {\n\tsource qemu /b\n\ttouch no\n\tclipboard no\n}\n"
+			"guest c {\n\tsource qemu /c\n\tinput uinput\n\tclipboard yes\n}\n"
+			"guest d {\n\tsource synthetic\n\tinput qemu /d\n\ttouch yes\n"
+			"\tclipboard yes\n}\n"
+			"guest e {\n\tsource synthetic\n\ttouch no\n\tclipboard no\n}\n");
+	static const struct {
+		bool has_touch, has_clipboard;
+	} expected[] = { { true, true }, { false, false }, { false, true }, { true, true },
+		{ false, false } };
+	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+		assert_int_equal(get_guest(config, (int)i)->input_options.has_touch,
+				expected[i].has_touch);
+		assert_int_equal(get_guest(config, (int)i)->has_clipboard, expected[i].has_clipboard);
+	}
+	oriel_config_destroy(config);
+}
+
+static void load_heads_are_guests_behind_their_first(void **state) {
+	(void)state;
+	struct oriel_config *config = load("bind a guest win:15\n"
+					   "guest win {\n"
+					   "\thead 15 output DP-3\n"
+					   "\ttouch yes\n"
+					   "\toutput DP-1\n"
+					   "\tedid 800x600\n"
+					   "\tclipboard yes\n"
+					   "\tsource qemu /run/win.qmp\n"
+					   "\thead 1 output DP-2\n"
+					   "}\n"
+					   "guest " NAME_61 " {\n\tsource qemu handover\n\tinput none\n"
+					   "\thead 1 output DP-9\n}\n");
+	static const struct {
+		const char *name, *where, *output, *machine, *input;
+		unsigned head;
+		int line;
+		bool has_touch, has_clipboard;
+	} expected[] = {
+		{ "win", "/run/win.qmp", "DP-1", NULL, "qemu", 0, 2, true, true },
+		{ "win:15", "/run/win.qmp", "DP-3", "win", "qemu", 15, 3, true, false },
+		{ "win:1", "/run/win.qmp", "DP-2", "win", "qemu", 1, 9, true, false },
+		{ NAME_61, "handover", NULL, NULL, NULL, 0, 11, false, false },
+		{ NAME_61 ":1", "handover", "DP-9", NAME_61, NULL, 1, 14, false, false },
+	};
+	assert_int_equal(wl_list_length(&config->guests), ARRAY_LENGTH(expected));
+	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+		const struct oriel_config_guest *guest = get_guest(config, (int)i);
+		assert_string_equal(guest->name, expected[i].name);
+		assert_string_equal(guest->driver, "qemu");
+		assert_string_equal(guest->where, expected[i].where);
+		assert_text(guest->output, expected[i].output);
+		assert_text(guest->options.machine_name, expected[i].machine);
+		assert_text(guest->input_options.machine_name, expected[i].machine);
+		assert_int_equal(guest->options.head, expected[i].head);
+		assert_int_equal(guest->input_options.head, expected[i].head);
+		assert_text(guest->input, expected[i].input);
+		assert_text(guest->input_options.where, expected[i].input ? expected[i].where : NULL);
+		assert_int_equal(guest->line, expected[i].line);
+		assert_int_equal(guest->input_options.has_touch, expected[i].has_touch);
+		assert_int_equal(guest->has_clipboard, expected[i].has_clipboard);
+	}
+	assert_int_equal(get_guest(config, 2)->options.edid, ORIEL_SOURCE_EDID_MODE);
+	assert_int_equal(get_guest(config, 2)->options.edid_width, 800);
+	oriel_config_destroy(config);
+}
+
+/* QEMU has sizes, and no EDIDs. */
+static void load_edid_file_of_qemu_is_refused(void **state) {
+	(void)state;
+	uint8_t edid[128];
+	char path[64], text[160];
+	edid_make(edid, 1);
+	int fd = file_create((const char *)edid, sizeof(edid), path);
+	snprintf(text, sizeof(text), "guest a {\n\tedid file %s\n\tsource qemu /a\n}\n", path);
+	assert_load_fails(text, strlen(text),
+			":2: expected follow, none or WIDTHxHEIGHT for \"edid\" with \"source qemu\", "
+			"got \"file\"");
+	close(fd);
 }
 
 static void load_example_is_right(void **state) {
@@ -1033,8 +1247,8 @@ static void load_example_is_right(void **state) {
 		fail_msg("%s", error);
 	}
 	assert_int_equal(wl_list_length(&config->outputs), 2);
-	assert_int_equal(wl_list_length(&config->guests), 3);
-	assert_int_equal(wl_list_length(&config->bindings), 7);
+	assert_int_equal(wl_list_length(&config->guests), 5);
+	assert_int_equal(wl_list_length(&config->bindings), 9);
 	oriel_config_destroy(config);
 }
 
@@ -1252,9 +1466,9 @@ static const struct spec_case spec_cases[] = {
 	{ "add_guest_without_name_is_refused", "=synthetic",
 			"expected " NAME_RULE " for a guest, got \"\"" },
 	{ "add_guest_without_source_is_refused", "a=",
-			"expected a source that is built in, such as vfio or synthetic, got \"\"" },
+			"expected a source that is built in, such as qemu, vfio or synthetic, got \"\"" },
 	{ "add_guest_with_unknown_driver_is_refused", "a=vga:/dev/x",
-			"expected a source that is built in, such as vfio or synthetic, got \"vga\"" },
+			"expected a source that is built in, such as qemu, vfio or synthetic, got \"vga\"" },
 	{ "add_guest_with_empty_size_is_refused", "a=synthetic:",
 			"expected WIDTHxHEIGHT with sizes from 1 to 16384 for synthetic, got \"\"" },
 	{ "add_guest_too_high_is_refused", "a=synthetic:16384x16385",
@@ -1264,6 +1478,10 @@ static const struct spec_case spec_cases[] = {
 	{ "add_guest_with_empty_device_is_refused", "a=vfio:", "expected " VFIO_RULE ", got \"\"" },
 	{ "add_guest_with_fd_that_is_no_number_is_refused", "a=vfio:fd:x",
 			"expected \"fd:\" and a file's number, got \"fd:x\"" },
+	{ "add_guest_without_machine_is_refused", "a=qemu",
+			"expected " QEMU_RULE " for qemu, got nothing" },
+	{ "add_guest_with_relative_machine_is_refused", "a=qemu:vm.qmp",
+			"expected " QEMU_RULE " for qemu, got \"vm.qmp\"" },
 	{ "add_guest_with_unknown_option_is_refused", "a=synthetic,size=1x1",
 			"expected output=NAME after the source, got \"size=1x1\"" },
 	{ "add_guest_with_empty_option_is_refused", "a=synthetic,",
@@ -1309,6 +1527,9 @@ static void add_guest_reads_source_and_output(void **state) {
 				NULL },
 		{ "f=vfio:83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "f", "vfio",
 				"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", NULL },
+		{ "h=qemu:/run/vm:1.qmp,output=DP-1", "h", "qemu", "/run/vm:1.qmp", "DP-1" },
+		{ "i=qemu:handover", "i", "qemu", "handover", NULL },
+		{ "j=qemu:" PATH_107, "j", "qemu", PATH_107, NULL },
 	};
 	struct oriel_config *config = load("guest z {\n\tsource synthetic\n}\n");
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -1329,6 +1550,9 @@ static void add_guest_reads_source_and_output(void **state) {
 		} else {
 			assert_null(guest->output);
 		}
+		bool is_qemu = strcmp(cases[i].driver, "qemu") == 0;
+		assert_text(guest->input, is_qemu ? "qemu" : NULL);
+		assert_text(guest->input_options.where, is_qemu ? cases[i].where : NULL);
 	}
 	/* A file's bindings are all there are. */
 	assert_true(wl_list_empty(&config->bindings));
@@ -1464,7 +1688,7 @@ static bool attempt_add_guest(char **ret_error) {
 	assert_non_null(config);
 	memory.armed = armed;
 
-	bool ok = oriel_config_add_guest(config, "a=vfio:fd:3,output=DP-1", ret_error);
+	bool ok = oriel_config_add_guest(config, "a=qemu:/a,output=DP-1", ret_error);
 	assert_int_equal(wl_list_length(&config->guests), ok ? 1 : 0);
 	assert_int_equal(wl_list_length(&config->bindings), ok ? 4 : 3);
 	oriel_config_destroy(config);
@@ -1475,17 +1699,18 @@ static void load_failed_allocation_leaves_nothing(void **state) {
 	(void)state;
 	static const char text[] = "output A {\n\tmode 1x1\n}\n"
 				   "guest a {\n\tsource synthetic 1x1\n\toutput A\n\tinput uinput\n}\n"
+				   "guest c {\n\tsource qemu /a\n\thead 1 output A\n}\n"
 				   "grab c\n"
 				   "bind Super+1 guest a\nbind a exec b c\nbind b quit\n";
 	char path[64];
 	int fd = file_create(text, sizeof(text) - 1, path);
 	memory_path = path;
 	/*
-	 * config, 2 chords, text, stream, 2 for the output, 6 for the guest, 1 for the grab, 3 + 3 + 2
-	 * for the bindings
+	 * config, 2 chords, text, stream, 2 for the output, 6 and 6 for the guests, 9 for the head, 1
+	 * for the grab, 3 + 3 + 2 for the bindings
 	 */
-	assert_int_equal(fail_each_allocation(attempt_load, false), 22);
-	assert_int_equal(fail_each_allocation(attempt_load, true), 22);
+	assert_int_equal(fail_each_allocation(attempt_load, false), 37);
+	assert_int_equal(fail_each_allocation(attempt_load, true), 37);
 	close(fd);
 }
 
@@ -1506,9 +1731,9 @@ static void load_failed_allocation_for_edid_leaves_nothing(void **state) {
 
 static void add_guest_failed_allocation_leaves_configuration_alone(void **state) {
 	(void)state;
-	/* place, copy, 5 for the guest, 2 for its binding */
-	assert_int_equal(fail_each_allocation(attempt_add_guest, false), 9);
-	assert_int_equal(fail_each_allocation(attempt_add_guest, true), 9);
+	/* place, copy, 7 for the guest, 2 for its binding */
+	assert_int_equal(fail_each_allocation(attempt_add_guest, false), 11);
+	assert_int_equal(fail_each_allocation(attempt_add_guest, true), 11);
 }
 
 static void create_failed_allocation_gives_null(void **state) {
@@ -1622,6 +1847,9 @@ int main(void) {
 		cmocka_unit_test(load_bindings_keeps_order_and_values),
 		cmocka_unit_test(load_chords_keeps_what_the_file_says_and_defaults),
 		cmocka_unit_test(load_input_of_guests),
+		cmocka_unit_test(load_touch_and_clipboard_of_guests),
+		cmocka_unit_test(load_heads_are_guests_behind_their_first),
+		cmocka_unit_test(load_edid_file_of_qemu_is_refused),
 		cmocka_unit_test(load_example_is_right),
 		cmocka_unit_test(parse_mode_bounds),
 		cmocka_unit_test(parse_number_bounds),
