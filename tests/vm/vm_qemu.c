@@ -1,6 +1,6 @@
 /*
  * The real thing: a QEMU that oriel-vfio(1) has started runs a machine on an mbochs vGPU, which is a
- * boot sector (qemu/boot.S) that sets a mode, paints, and repaints for every key. The keys are typed
+ * boot sector (../guests/boot.S) that sets a mode, paints, and repaints for every key. The keys are typed
  * into oriel, which makes them the machine's by a uinput keyboard; what it paints is on oriel's screen
  * while QEMU has the device.
  */
@@ -29,8 +29,8 @@
 #include "guest/source.h"
 #include "input.h"
 #include "output/output.h"
+#include "picture.h"
 #include "program.h"
-#include "qemu/boot.h"
 #include "screenshot.h"
 #include "server.h"
 #include "vgpu_guest.h"
@@ -47,7 +47,7 @@
 #define MACHINE_CONFIG                                                                             \
 	"guest machine {\n\tsource vfio handover\n\toutput OUTPUT-1\n\tinput uinput\n}\n"          \
 	"bind Super+1 guest machine\n"
-_Static_assert(BOOT_WIDTH == 320 && BOOT_HEIGHT == 240, "the size of the first output");
+_Static_assert(BOOT_SMALL_WIDTH == 320 && BOOT_SMALL_HEIGHT == 240, "the size of the first output");
 
 struct machine {
 	struct fixture fixture;
@@ -140,7 +140,7 @@ static void machine_launch(struct machine *machine, const char *const arguments[
 
 static void machine_start_qemu(struct machine *machine) {
 	char image[PATH_MAX], drive[PATH_MAX + 64], evdev[PATH_MAX];
-	get_built_path(image, "qemu-boot.img");
+	get_built_path(image, "../guests/boot.img");
 	snprintf(drive, sizeof(drive), "if=floppy,format=raw,readonly=on,file=%s", image);
 	/* Made by oriel, of what is typed while the machine has the focus. */
 	snprintf(evdev, sizeof(evdev), "input-linux,id=keyboard,evdev=%s/oriel/machine-keyboard",
@@ -163,16 +163,15 @@ static bool program_has_ended(struct fixture *fixture, void *data) {
 static bool screen_shows(struct machine *machine, uint32_t scancode) {
 	struct screenshot screenshot = screenshot_take(
 			&machine->fixture, fixture_get_numbered_output_name(&machine->fixture, 1));
-	assert_int_equal(screenshot.width, BOOT_WIDTH);
-	assert_int_equal(screenshot.height, BOOT_HEIGHT);
-	uint32_t color = scancode * BOOT_COLOR_PER_SCANCODE;
+	assert_int_equal(screenshot.width, BOOT_SMALL_WIDTH);
+	assert_int_equal(screenshot.height, BOOT_SMALL_HEIGHT);
 	uint32_t n = 0;
-	while (n < BOOT_WIDTH * BOOT_HEIGHT &&
-			screenshot.pixels[n] == ((n * BOOT_PATTERN >> 8 ^ color) & 0xffffff)) {
+	while (n < BOOT_SMALL_WIDTH * BOOT_SMALL_HEIGHT &&
+			screenshot.pixels[n] == guest_picture_get_pixel(n, scancode)) {
 		n++;
 	}
 	screenshot_finish(&screenshot);
-	return n == BOOT_WIDTH * BOOT_HEIGHT;
+	return n == BOOT_SMALL_WIDTH * BOOT_SMALL_HEIGHT;
 }
 
 /* Steps until the guest's picture for that key is on screen, every pixel of it. */
