@@ -53,10 +53,14 @@ struct oriel_input_sink *oriel_input_sink_create(struct wl_event_loop *loop, con
 
 void oriel_input_sink_init(struct oriel_input_sink *sink, const struct oriel_input_sink_ops *ops) {
 	*sink = (struct oriel_input_sink){ .ops = ops };
+	wl_signal_init(&sink->events.pointer);
+	wl_signal_init(&sink->events.leds);
 }
 
 void oriel_input_sink_destroy(struct oriel_input_sink *sink) {
 	if (sink != NULL) {
+		assert(wl_list_empty(&sink->events.pointer.listener_list));
+		assert(wl_list_empty(&sink->events.leds.listener_list));
 		oriel_input_sink_release_all(sink);
 		sink->ops->destroy(sink);
 	}
@@ -112,7 +116,26 @@ void oriel_input_sink_button(struct oriel_input_sink *sink, uint32_t code, bool 
 
 /* Pointer */
 
+void oriel_input_sink_forget_place(struct oriel_input_sink *sink) {
+	sink->has_place = false;
+}
+
+void oriel_input_sink_set_pointer(
+		struct oriel_input_sink *sink, enum oriel_input_sink_pointer pointer) {
+	if (sink->pointer == pointer) {
+		return;
+	}
+	oriel_input_sink_release_all(sink);
+	sink->pointer = pointer;
+	sink->has_place = false;
+	if (pointer == ORIEL_INPUT_SINK_POINTER_PLACES) {
+		oriel_input_sink_set_relative(sink, false);
+	}
+	wl_signal_emit_mutable(&sink->events.pointer, NULL);
+}
+
 void oriel_input_sink_set_relative(struct oriel_input_sink *sink, bool is_relative) {
+	assert(!is_relative || sink->pointer != ORIEL_INPUT_SINK_POINTER_PLACES);
 	if (sink->is_relative != is_relative) {
 		oriel_input_sink_release_all(sink);
 		sink->is_relative = is_relative;
@@ -146,6 +169,9 @@ static double clamp_place(double place) {
 
 void oriel_input_sink_motion_absolute(struct oriel_input_sink *sink, double x, double y) {
 	assert(!sink->is_relative);
+	if (sink->pointer == ORIEL_INPUT_SINK_POINTER_DISTANCES) {
+		return;
+	}
 	x = clamp_place(x);
 	y = clamp_place(y);
 	if (sink->has_place && sink->x == x && sink->y == y) {
@@ -189,6 +215,17 @@ void oriel_input_sink_touch_up(struct oriel_input_sink *sink, unsigned touch) {
 	if (sink_is_touched(sink, touch)) {
 		sink->touches &= ~(1u << touch);
 		sink->ops->touch_up(sink, touch);
+	}
+}
+
+/* LEDs */
+
+void oriel_input_sink_set_leds(struct oriel_input_sink *sink, bool has_leds, uint32_t leds) {
+	leds = has_leds ? leds : 0;
+	if (sink->has_leds != has_leds || sink->leds != leds) {
+		sink->has_leds = has_leds;
+		sink->leds = leds;
+		wl_signal_emit_mutable(&sink->events.leds, NULL);
 	}
 }
 

@@ -3,9 +3,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <wayland-server-core.h>
 
 struct oriel_input_sink_ops;
-struct wl_event_loop;
 
 /*
  * Where a guest's input goes: a keyboard, a pointer that is moved by distances or to places, and a
@@ -25,8 +25,30 @@ enum oriel_input_sink_axis {
 	ORIEL_INPUT_SINK_AXIS_HORIZONTAL,
 };
 
-/* For drivers to embed; nobody else looks into it. */
+/* How the guest's pointer can be moved. */
+enum oriel_input_sink_pointer {
+	ORIEL_INPUT_SINK_POINTER_BOTH, /* as is wanted: oriel_input_sink_set_relative() */
+	ORIEL_INPUT_SINK_POINTER_PLACES, /* to places only */
+	ORIEL_INPUT_SINK_POINTER_DISTANCES, /* by distances only */
+};
+
+enum oriel_input_sink_led {
+	ORIEL_INPUT_SINK_LED_NUM = 1 << 0,
+	ORIEL_INPUT_SINK_LED_CAPS = 1 << 1,
+	ORIEL_INPUT_SINK_LED_SCROLL = 1 << 2,
+};
+
+/* For drivers to embed; of what is in it others look at what is said below. */
 struct oriel_input_sink {
+	/* For everybody, and to be read only. Drivers have the functions for it. */
+	enum oriel_input_sink_pointer pointer;
+	bool has_leds; /* the guest says how those of its keyboard are */
+	uint32_t leds; /* enum oriel_input_sink_led; 0 without */
+	struct {
+		struct wl_signal pointer; /* NULL: pointer has changed; nothing is held down */
+		struct wl_signal leds; /* NULL: has_leds or leds has changed */
+	} events;
+
 	const struct oriel_input_sink_ops *ops;
 	bool is_relative; /* the pointer is, at present */
 	uint8_t codes[ORIEL_INPUT_SINK_CODES / 8]; /* keys and buttons that are down */
@@ -64,25 +86,41 @@ struct oriel_input_sink_ops {
 /* True if a driver of this name is built in. */
 bool oriel_input_sink_driver_exists(const char *driver);
 
-/* For drivers that reach the machine itself; all of it is borrowed for the call. */
+/* For "qemu"; all of it is borrowed for the call. */
 struct oriel_input_sink_options {
-	const char *where; /* the machine's place, as the driver has them; may be NULL */
+	const char *where; /* the machine's place, as oriel_qemu_machine_ref() has them */
 	const char *machine_name; /* as in struct oriel_source_options; NULL: the guest's */
 	unsigned head; /* which of the machine's displays the input belongs to */
 	bool has_touch; /* the machine has a touch screen, and is to get touches as such */
 };
 
 /*
- * Make the input of the guest of that name by the named driver, "uinput". The name has no "/".
- * options may be NULL: then all are 0.
+ * Make the input of the guest of that name by the named driver: "uinput", for which the name has
+ * no "/", or "qemu", for which options have a place. options may be NULL: then all are 0.
  *
  * Returns NULL after logging one line that names the guest and says why.
  */
 struct oriel_input_sink *oriel_input_sink_create(struct wl_event_loop *loop, const char *driver,
 		const char *guest_name, const struct oriel_input_sink_options *options);
 
-/* For drivers. */
+/* For drivers. The pointer is of both kinds, and LEDs are not known. */
 void oriel_input_sink_init(struct oriel_input_sink *sink, const struct oriel_input_sink_ops *ops);
+
+/*
+ * For drivers. The guest's pointer has come to be of that kind. All is released before, and if it
+ * cannot be relative any more, it is not: who had it so hears of it by events.pointer.
+ */
+void oriel_input_sink_set_pointer(
+		struct oriel_input_sink *sink, enum oriel_input_sink_pointer pointer);
+
+/* For drivers. How the LEDs of the guest's keyboard are; if has_leds is false nobody knows. */
+void oriel_input_sink_set_leds(struct oriel_input_sink *sink, bool has_leds, uint32_t leds);
+
+/*
+ * For drivers: where the guest's pointer is nobody knows any more, so that the next place counts even
+ * if it is the last one.
+ */
+void oriel_input_sink_forget_place(struct oriel_input_sink *sink);
 
 /* Releases all that is held before. NULL is fine. */
 void oriel_input_sink_destroy(struct oriel_input_sink *sink);
@@ -101,6 +139,7 @@ bool oriel_input_sink_has_buttons_down(const struct oriel_input_sink *sink);
 /*
  * Let the pointer be one that is moved by distances, or one that is moved to places (to begin
  * with). Buttons and wheel belong to the one that there is: all is released before it changes.
+ * Not relative if the guest's pointer is moved to places only.
  */
 void oriel_input_sink_set_relative(struct oriel_input_sink *sink, bool is_relative);
 
@@ -108,7 +147,7 @@ void oriel_input_sink_set_relative(struct oriel_input_sink *sink, bool is_relati
 void oriel_input_sink_motion_relative(struct oriel_input_sink *sink, double dx, double dy);
 /*
  * Places outside are taken for the edge, and the place where the pointer is already is left out. Only
- * while it is not relative.
+ * while it is not relative; a pointer that is moved by distances only stays where it is.
  */
 void oriel_input_sink_motion_absolute(struct oriel_input_sink *sink, double x, double y);
 

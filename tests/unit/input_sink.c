@@ -177,6 +177,86 @@ static void touches_move_and_go_up_only_if_they_are_down(void **state) {
 	oriel_input_sink_destroy(&sink->base);
 }
 
+struct counter {
+	struct wl_listener listener;
+	int count;
+};
+
+static void handle_count(struct wl_listener *listener, void *data) {
+	struct counter *counter = wl_container_of(listener, counter, listener);
+	counter->count++;
+}
+
+static void counter_add(struct counter *counter, struct wl_signal *signal) {
+	counter->count = 0;
+	counter->listener.notify = handle_count;
+	wl_signal_add(signal, &counter->listener);
+}
+
+static void pointer_that_changes_its_kind_releases_first_and_says_so(void **state) {
+	struct fake_sink *sink = fake_sink_create();
+	struct counter changes;
+	assert_int_equal(sink->base.pointer, ORIEL_INPUT_SINK_POINTER_BOTH);
+	counter_add(&changes, &sink->base.events.pointer);
+	oriel_input_sink_set_relative(&sink->base, true);
+	oriel_input_sink_button(&sink->base, BTN_LEFT, true);
+	fake_sink_take(sink);
+	oriel_input_sink_set_pointer(&sink->base, ORIEL_INPUT_SINK_POINTER_PLACES);
+	assert_noted(sink, "button 272 0|");
+	assert_int_equal(changes.count, 1);
+	assert_false(sink->base.is_relative);
+	oriel_input_sink_set_pointer(&sink->base, ORIEL_INPUT_SINK_POINTER_PLACES);
+	assert_int_equal(changes.count, 1);
+	wl_list_remove(&changes.listener.link);
+	oriel_input_sink_destroy(&sink->base);
+}
+
+static void pointer_that_takes_distances_only_goes_to_no_place(void **state) {
+	struct fake_sink *sink = fake_sink_create();
+	oriel_input_sink_motion_absolute(&sink->base, 0.5, 0.5);
+	oriel_input_sink_set_pointer(&sink->base, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	oriel_input_sink_motion_absolute(&sink->base, 1, 1);
+	assert_noted(sink, "place 500 500");
+	oriel_input_sink_set_relative(&sink->base, true);
+	oriel_input_sink_motion_relative(&sink->base, 1, 1);
+	oriel_input_sink_set_pointer(&sink->base, ORIEL_INPUT_SINK_POINTER_BOTH);
+	oriel_input_sink_motion_relative(&sink->base, 2, 2);
+	assert_noted(sink, "move 1 1, move 2 2");
+	oriel_input_sink_destroy(&sink->base);
+}
+
+static void place_that_was_forgotten_counts_again(void **state) {
+	struct fake_sink *sink = fake_sink_create();
+	oriel_input_sink_motion_absolute(&sink->base, 0.5, 0.5);
+	oriel_input_sink_motion_absolute(&sink->base, 0.5, 0.5);
+	assert_noted(sink, "place 500 500");
+	oriel_input_sink_forget_place(&sink->base);
+	oriel_input_sink_motion_absolute(&sink->base, 0.5, 0.5);
+	assert_noted(sink, "place 500 500");
+	oriel_input_sink_destroy(&sink->base);
+}
+
+static void leds_that_change_are_told_of_once(void **state) {
+	struct fake_sink *sink = fake_sink_create();
+	struct counter changes;
+	assert_false(sink->base.has_leds);
+	counter_add(&changes, &sink->base.events.leds);
+	oriel_input_sink_set_leds(&sink->base, false, ORIEL_INPUT_SINK_LED_CAPS);
+	assert_int_equal(changes.count, 0);
+	assert_int_equal(sink->base.leds, 0);
+	oriel_input_sink_set_leds(&sink->base, true, 0);
+	oriel_input_sink_set_leds(&sink->base, true, 0);
+	assert_int_equal(changes.count, 1);
+	oriel_input_sink_set_leds(&sink->base, true, ORIEL_INPUT_SINK_LED_CAPS);
+	assert_int_equal(changes.count, 2);
+	assert_int_equal(sink->base.leds, ORIEL_INPUT_SINK_LED_CAPS);
+	oriel_input_sink_set_leds(&sink->base, false, ORIEL_INPUT_SINK_LED_CAPS);
+	assert_int_equal(changes.count, 3);
+	assert_int_equal(sink->base.leds, 0);
+	wl_list_remove(&changes.listener.link);
+	oriel_input_sink_destroy(&sink->base);
+}
+
 static void unknown_driver_is_refused_in_one_line(void **state) {
 	log_lines_init();
 	assert_false(oriel_input_sink_driver_exists("ps2"));
@@ -203,6 +283,10 @@ int main(void) {
 		cmocka_unit_test(change_of_the_pointers_kind_releases_first),
 		cmocka_unit_test(axis_counts_in_units_of_a_wheel),
 		cmocka_unit_test(touches_move_and_go_up_only_if_they_are_down),
+		cmocka_unit_test(pointer_that_changes_its_kind_releases_first_and_says_so),
+		cmocka_unit_test(pointer_that_takes_distances_only_goes_to_no_place),
+		cmocka_unit_test(place_that_was_forgotten_counts_again),
+		cmocka_unit_test(leds_that_change_are_told_of_once),
 		cmocka_unit_test(unknown_driver_is_refused_in_one_line),
 		cmocka_unit_test(node_belongs_to_no_sink_that_has_none),
 	};
