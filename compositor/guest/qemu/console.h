@@ -42,6 +42,9 @@ enum oriel_qemu_button {
 	ORIEL_QEMU_BUTTON_WHEEL_DOWN,
 	ORIEL_QEMU_BUTTON_SIDE,
 	ORIEL_QEMU_BUTTON_EXTRA,
+	/* Of QEMU's devices the PS/2 mouse alone takes these two; the others are silent about it. */
+	ORIEL_QEMU_BUTTON_WHEEL_LEFT,
+	ORIEL_QEMU_BUTTON_WHEEL_RIGHT,
 };
 
 enum oriel_qemu_touch {
