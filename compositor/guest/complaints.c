@@ -30,12 +30,22 @@ static void complaints_refill(struct oriel_complaints *complaints, uint64_t now_
 	}
 }
 
+/* A guest's words are not to steer who reads the log: control characters, those of UTF-8 too, go. */
+static void clean(char *text) {
+	for (unsigned char *byte = (unsigned char *)text; *byte != '\0'; byte++) {
+		if (*byte < 0x20 || *byte == 0x7f || (*byte == 0xc2 && byte[1] < 0xa0)) {
+			*byte = '?';
+		}
+	}
+}
+
 void oriel_complain(struct oriel_complaints *complaints, uint64_t now_ns, const char *format, ...) {
 	char text[ORIEL_COMPLAINT_SIZE];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	clean(text);
 
 	if (strcmp(text, complaints->last) == 0 && now_ns - complaints->last_ns < COMPLAINT_QUIET_NS) {
 		complaints->last_ns = now_ns;

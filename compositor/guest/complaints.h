@@ -22,7 +22,7 @@ struct oriel_complaints {
 void oriel_complaints_init(
 		struct oriel_complaints *complaints, const char *guest_name, uint64_t now_ns);
 
-/* The line is "guest NAME: " and this. */
+/* The line is "guest NAME: " and this, whose control characters become a '?' each. */
 void oriel_complain(struct oriel_complaints *complaints, uint64_t now_ns, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 

@@ -236,7 +236,7 @@ static int machine_handle_answer(sd_bus_message *reply, void *data, sd_bus_error
 
 static void machine_handle_bus_closed(void *data) {
 	struct machine *machine = data;
-	if (machine->step == MACHINE_STEP_ASKING) {
+	if (machine->step != MACHINE_STEP_THERE) {
 		machine_fail(machine, "QEMU's display ends the connection", NULL);
 	} else {
 		machine_lose(machine);
@@ -277,7 +277,7 @@ static void machine_handle_attached(void *data, struct json_object *result, cons
 	}
 	struct oriel_bus *bus = machine_create_bus(machine, sb_fd_move(&machine->display_fd));
 	if (bus == NULL || !machine_ask(machine, bus)) {
-		machine_fail(machine, "no connection to QEMU's display: out of memory", NULL);
+		machine_fail(machine, "no connection to QEMU's display can be had", NULL);
 	}
 }
 
@@ -334,8 +334,7 @@ static void machine_handle_ready(void *data) {
 	struct machine *machine = data;
 	machine->step = MACHINE_STEP_ATTACHING;
 	if (!machine_attach(machine)) {
-		machine_fail(machine, "no connection to QEMU's display: out of memory or files",
-				NULL);
+		machine_fail(machine, "no connection to QEMU's display can be had", NULL);
 	}
 }
 
@@ -369,7 +368,7 @@ static void machine_handle_qmp_closed(void *data, const char *reason) {
 	struct machine *machine = data;
 	if (reason != NULL) {
 		machine_fail(machine, "QMP", reason);
-	} else if (machine->step == MACHINE_STEP_GREETING) {
+	} else if (machine->step != MACHINE_STEP_THERE) {
 		machine_fail(machine, "QEMU closes its QMP monitor", NULL);
 	} else {
 		machine_lose(machine);
