@@ -116,6 +116,7 @@ static void server_handle_session_destroy(struct wl_listener *listener, void *da
 	wl_list_remove(&server->session_destroy.link);
 	wl_list_init(&server->session_destroy.link);
 	server->session = NULL;
+	server->layout.session = NULL;
 	if (!server->ending) {
 		wlr_log(WLR_ERROR, "the session is lost: ending");
 		server->failed = true;
@@ -258,6 +259,7 @@ static bool server_init(struct oriel_server *server) {
 		return false;
 	}
 	oriel_layout_init(&server->layout, server->output_layout);
+	server->layout.session = server->session;
 	server->outputs = (struct oriel_outputs){
 		.loop = server->loop,
 		.renderer = server->renderer,

@@ -274,25 +274,6 @@ const char *oriel_guest_view_get_name(const struct oriel_guest_view *view) {
 	return oriel_source_get_name(view->source);
 }
 
-/* The guest's monitor is what its box covers of the output. */
-static void guest_view_update_monitor(struct oriel_guest_view *view) {
-	const struct wlr_output *output = view->output;
-	int width, height;
-	wlr_output_effective_resolution(view->output, &width, &height);
-	bool turned = output->transform & WL_OUTPUT_TRANSFORM_90;
-	int width_mm = turned ? output->phys_height : output->phys_width;
-	int height_mm = turned ? output->phys_width : output->phys_height;
-	const struct oriel_guest_monitor monitor = {
-		.width = (int)((float)view->box.width * output->scale + 0.5f),
-		.height = (int)((float)view->box.height * output->scale + 0.5f),
-		.refresh_mhz = output->refresh,
-		.width_mm = width > 0 ? width_mm * view->box.width / width : 0,
-		.height_mm = height > 0 ? height_mm * view->box.height / height : 0,
-		.name = output->name,
-	};
-	oriel_source_set_monitor(view->source, &monitor);
-}
-
 void oriel_guest_view_set_input(struct oriel_guest_view *view, struct oriel_input_sink *take_input) {
 	assert(view->input == NULL);
 	view->input = take_input;
@@ -325,12 +306,35 @@ enum oriel_source_state oriel_guest_view_get_state(const struct oriel_guest_view
 									    : state;
 }
 
+/* The monitor is what the box covers of the output. */
+void oriel_guest_view_set_monitor(struct oriel_guest_view *view, struct wlr_output *output,
+		const struct wlr_box *box) {
+	if (output == NULL) {
+		oriel_source_set_monitor(view->source, NULL);
+		return;
+	}
+	int width, height;
+	wlr_output_effective_resolution(output, &width, &height);
+	bool turned = output->transform & WL_OUTPUT_TRANSFORM_90;
+	int width_mm = turned ? output->phys_height : output->phys_width;
+	int height_mm = turned ? output->phys_width : output->phys_height;
+	const struct oriel_guest_monitor monitor = {
+		.width = (int)((float)box->width * output->scale + 0.5f),
+		.height = (int)((float)box->height * output->scale + 0.5f),
+		.refresh_mhz = output->refresh,
+		.width_mm = width > 0 ? width_mm * box->width / width : 0,
+		.height_mm = height > 0 ? height_mm * box->height / height : 0,
+		.name = output->name,
+	};
+	oriel_source_set_monitor(view->source, &monitor);
+}
+
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
 		const struct wlr_box *box) {
 	view->output = output;
 	if (output != NULL) {
 		view->box = *box;
-		guest_view_update_monitor(view);
+		oriel_guest_view_set_monitor(view, output, box);
 	}
 	guest_view_layout(view);
 }

@@ -93,7 +93,17 @@ bool oriel_guest_view_has_node(
 bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, double ly,
 		double *ret_x, double *ret_y);
 
-/* Shows the view on output, which has that box in layout coordinates; NULL hides it. */
+/*
+ * Tells the guest that its monitor is output, which has that box in layout coordinates, or, for NULL,
+ * that it has none: what the guest is told when it is shown, for one that is not.
+ */
+void oriel_guest_view_set_monitor(struct oriel_guest_view *view, struct wlr_output *output,
+		const struct wlr_box *box);
+
+/*
+ * Shows the view on output, which has that box in layout coordinates, and tells the guest so; NULL
+ * hides it, and says nothing to the guest.
+ */
 void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_output *output,
 		const struct wlr_box *box);
 

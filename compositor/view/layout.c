@@ -1,6 +1,7 @@
 #include "view/layout.h"
 
 #include <string.h>
+#include <wlr/backend/session.h>
 #include <wlr/types/wlr_output.h>
 #include <wlr/types/wlr_output_layout.h>
 
@@ -9,6 +10,7 @@
 
 void oriel_layout_init(struct oriel_layout *layout, struct wlr_output_layout *output_layout) {
 	layout->output_layout = output_layout;
+	layout->session = NULL;
 	wl_list_init(&layout->views);
 }
 
@@ -40,41 +42,96 @@ void oriel_layout_select(struct oriel_layout *layout, struct oriel_guest_view *v
 	oriel_layout_arrange(layout);
 }
 
+/* is_first: of the layout's outputs. */
+static bool view_belongs_to(const struct oriel_guest_view *view, const struct wlr_output *output,
+		bool is_first) {
+	return view->output_name == NULL ? is_first : strcmp(view->output_name, output->name) == 0;
+}
+
 static struct oriel_guest_view *layout_choose(
-		const struct oriel_layout *layout, const char *output_name, bool is_first) {
+		const struct oriel_layout *layout, const struct wlr_output *output, bool is_first) {
 	struct oriel_guest_view *view;
 	wl_list_for_each(view, &layout->views, link) {
-		if (view->output_name == NULL ? is_first
-					      : strcmp(view->output_name, output_name) == 0) {
+		if (view_belongs_to(view, output, is_first)) {
 			return view;
 		}
 	}
 	return NULL;
 }
 
-void oriel_layout_arrange(struct oriel_layout *layout) {
-	struct oriel_guest_view *view;
+/* NULL: it is not there. */
+static struct wlr_output *layout_find_output_of(
+		const struct oriel_layout *layout, const struct oriel_guest_view *view) {
 	struct wlr_output_layout_output *entry;
 	bool is_first = true;
 	wl_list_for_each(entry, &layout->output_layout->outputs, link) {
-		struct oriel_guest_view *chosen =
-				layout_choose(layout, entry->output->name, is_first);
-		is_first = false;
-		wl_list_for_each(view, &layout->views, link) {
-			if (view != chosen && view->output == entry->output) {
-				oriel_guest_view_set_output(view, NULL, NULL);
-			}
+		if (view_belongs_to(view, entry->output, is_first)) {
+			return entry->output;
 		}
-		if (chosen != NULL) {
-			struct wlr_box box;
-			wlr_output_layout_get_box(layout->output_layout, entry->output, &box);
-			oriel_guest_view_set_output(chosen, entry->output, &box);
+		is_first = false;
+	}
+	return NULL;
+}
+
+/*
+ * A guest behind another one of its output keeps its monitor, whose size may change: so it has its
+ * picture ready when it comes to the front.
+ */
+static void layout_tell_hidden_view(const struct oriel_layout *layout, struct oriel_guest_view *view) {
+	struct wlr_output *output = layout_find_output_of(layout, view);
+	if (output == NULL) {
+		oriel_guest_view_set_monitor(view, NULL, NULL);
+		return;
+	}
+	struct wlr_box box;
+	wlr_output_layout_get_box(layout->output_layout, output, &box);
+	oriel_guest_view_set_monitor(view, output, &box);
+}
+
+static void layout_show_view(const struct oriel_layout *layout, struct oriel_guest_view *shown,
+		struct wlr_output *output) {
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		if (view != shown && view->output == output) {
+			oriel_guest_view_set_output(view, NULL, NULL);
 		}
 	}
+	if (shown != NULL) {
+		struct wlr_box box;
+		wlr_output_layout_get_box(layout->output_layout, output, &box);
+		oriel_guest_view_set_output(shown, output, &box);
+	}
+}
+
+static void layout_hide_views_without_output(const struct oriel_layout *layout) {
+	struct oriel_guest_view *view;
 	wl_list_for_each(view, &layout->views, link) {
 		if (view->output != NULL &&
 				wlr_output_layout_get(layout->output_layout, view->output) == NULL) {
 			oriel_guest_view_set_output(view, NULL, NULL);
+		}
+	}
+}
+
+void oriel_layout_arrange(struct oriel_layout *layout) {
+	if (layout->session != NULL && !layout->session->active) {
+		/* The outputs go one by one, and come back. A guest that was told so would move its
+		 * windows about meanwhile. */
+		layout_hide_views_without_output(layout);
+		return;
+	}
+	struct wlr_output_layout_output *entry;
+	bool is_first = true;
+	wl_list_for_each(entry, &layout->output_layout->outputs, link) {
+		layout_show_view(layout, layout_choose(layout, entry->output, is_first),
+				entry->output);
+		is_first = false;
+	}
+	layout_hide_views_without_output(layout);
+	struct oriel_guest_view *view;
+	wl_list_for_each(view, &layout->views, link) {
+		if (view->output == NULL) {
+			layout_tell_hidden_view(layout, view);
 		}
 	}
 }

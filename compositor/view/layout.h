@@ -8,14 +8,17 @@ struct oriel_guest_view;
 struct wlr_output;
 struct wlr_output_layout;
 struct wlr_scene_node;
+struct wlr_session;
 
 /*
  * Which guest is shown where. A guest belongs to the output that it names, or, if it names none,
  * to the first one; of several guests of one output the one selected last is shown, and the others
- * are hidden and not polled.
+ * are hidden and not polled. All of them have that output for their monitor, and none while it is
+ * not there.
  */
 struct oriel_layout {
 	struct wlr_output_layout *output_layout;
+	struct wlr_session *session; /* whose outputs they are; may be NULL. Set by its owner */
 	struct wl_list views; /* oriel_guest_view.link, the one selected last first */
 };
 

@@ -38,7 +38,10 @@ static void driver_handle_set_monitor(
 		struct oriel_source *source, const struct oriel_guest_monitor *monitor) {
 	struct fake_driver *driver = driver_from_source(source);
 	driver->monitors++;
-	driver->monitor = *monitor;
+	driver->has_monitor = monitor != NULL;
+	if (monitor != NULL) {
+		driver->monitor = *monitor;
+	}
 }
 
 static void driver_handle_destroy(struct oriel_source *source) {

@@ -14,7 +14,8 @@ struct fake_driver {
 	unsigned int releases;
 	unsigned int seen[ORIEL_GUEST_PLANE_COUNT]; /* only of one that watches */
 	bool tells_again; /* within each poll */
-	unsigned int monitors;
+	unsigned int monitors; /* how often it was told of one, or of none */
+	bool has_monitor;
 	struct oriel_guest_monitor monitor; /* the last one; its name may be gone by now */
 	struct oriel_guest_buffer *last_released; /* may be gone by now */
 	void (*released)(void *data); /* runs with each release; may be NULL */

@@ -10,6 +10,7 @@
 #include <wayland-server-core.h>
 #include <wlr/backend.h>
 #include <wlr/backend/headless.h>
+#include <wlr/backend/session.h>
 #include <wlr/types/wlr_output.h>
 #include <wlr/types/wlr_output_layout.h>
 #include <wlr/types/wlr_scene.h>
@@ -253,6 +254,93 @@ static void output_that_moves_takes_its_guest_along(void **state) {
 	assert_int_equal(win->box.y, 200);
 }
 
+static const struct fake_driver *get_driver(const struct oriel_guest_view *view) {
+	const struct fake_driver *driver = wl_container_of(view->source, driver, base);
+	return driver;
+}
+
+static void assert_has_monitor(const struct oriel_guest_view *view, int width, int height) {
+	assert_true(get_driver(view)->has_monitor);
+	assert_int_equal(get_driver(view)->monitor.width, width);
+	assert_int_equal(get_driver(view)->monitor.height, height);
+}
+
+static void assert_has_no_monitor(const struct oriel_guest_view *view) {
+	assert_true(get_driver(view)->monitors > 0);
+	assert_false(get_driver(view)->has_monitor);
+}
+
+static void guest_behind_another_has_the_outputs_monitor(void **state) {
+	struct oriel_guest_view *win = add_guest("win", NULL);
+	struct oriel_guest_view *lin = add_guest("lin", NULL);
+	struct oriel_guest_view *mac = add_guest("mac", "DP-2");
+	struct wlr_output *first = add_output("DP-1", 640, 480);
+	assert_shown(win, first);
+	assert_hidden(lin);
+	assert_has_monitor(win, 640, 480);
+	assert_has_monitor(lin, 640, 480);
+	add_output("DP-2", 800, 600);
+	struct oriel_guest_view *bsd = add_guest("bsd", "DP-2");
+	assert_has_monitor(mac, 800, 600);
+	assert_has_monitor(bsd, 800, 600);
+
+	struct wlr_output_state output_state;
+	wlr_output_state_init(&output_state);
+	wlr_output_state_set_enabled(&output_state, true);
+	wlr_output_state_set_custom_mode(&output_state, 1000, 701, 0);
+	assert_true(wlr_output_commit_state(first, &output_state));
+	wlr_output_state_finish(&output_state);
+	assert_has_monitor(win, 1000, 701);
+	assert_has_monitor(lin, 1000, 701);
+	assert_has_monitor(bsd, 800, 600);
+}
+
+static void guest_has_a_monitor_while_its_output_is_there(void **state) {
+	struct oriel_guest_view *win = add_guest("win", "DP-1");
+	struct oriel_guest_view *head = add_guest("win:1", "DP-2");
+	struct oriel_guest_view *lin = add_guest("lin", "DP-2");
+	assert_has_no_monitor(win);
+	assert_has_no_monitor(head);
+	add_output("DP-1", 640, 480);
+	assert_has_monitor(win, 640, 480);
+	assert_has_no_monitor(head);
+	struct wlr_output *second = add_output("DP-2", 800, 600);
+	assert_has_monitor(head, 800, 600);
+	assert_has_monitor(lin, 800, 600);
+	wlr_output_layout_remove(context.output_layout, second);
+	assert_has_no_monitor(head);
+	assert_has_no_monitor(lin);
+	assert_has_monitor(win, 640, 480);
+	wlr_output_layout_add_auto(context.output_layout, second);
+	assert_has_monitor(head, 800, 600);
+	wlr_output_destroy(second);
+	assert_has_no_monitor(head);
+	assert_has_no_monitor(lin);
+}
+
+/* wlroots destroys the outputs of KMS then, and makes them again. */
+static void guest_keeps_its_monitor_while_another_session_has_the_outputs(void **state) {
+	struct wlr_session session = { .active = true };
+	context.layout.session = &session;
+	struct oriel_guest_view *win = add_guest("win", NULL);
+	struct oriel_guest_view *head = add_guest("win:1", "DP-2");
+	struct wlr_output *first = add_output("DP-1", 640, 480),
+			  *second = add_output("DP-2", 800, 600);
+	session.active = false;
+	wlr_output_destroy(first);
+	wlr_output_destroy(second);
+	assert_hidden(win);
+	assert_hidden(head);
+	assert_has_monitor(win, 640, 480);
+	assert_has_monitor(head, 800, 600);
+
+	session.active = true;
+	add_output("DP-1", 640, 480);
+	assert_has_monitor(win, 640, 480);
+	/* This one was unplugged meanwhile. */
+	assert_has_no_monitor(head);
+}
+
 static void submit(struct oriel_guest_view *view) {
 	struct oriel_guest_buffer *buffer = fake_sync_create_shared();
 	assert_true(oriel_source_submit(
@@ -315,6 +403,9 @@ int main(void) {
 		TEST(output_destroyed_hides_its_guest),
 		TEST(first_output_removed_hands_the_nameless_guest_on),
 		TEST(output_that_moves_takes_its_guest_along),
+		TEST(guest_behind_another_has_the_outputs_monitor),
+		TEST(guest_has_a_monitor_while_its_output_is_there),
+		TEST(guest_keeps_its_monitor_while_another_session_has_the_outputs),
 		TEST(blank_reaches_every_guest),
 		TEST(print_stats_has_a_line_for_each_guest),
 	};
