@@ -195,13 +195,18 @@ static struct oriel_source *server_handle_find_guest(void *data, const char *nam
 	return view != NULL ? view->source : NULL;
 }
 
+/* There is no configuration for it: a machine in QEMU is its first display, and has its input. */
 static struct oriel_source *server_handle_add_guest(
-		void *data, const char *name, const char *output_name) {
+		void *data, const struct oriel_handover_request *request) {
+	static char vfio[] = "vfio", qemu[] = "qemu", handover[] = "handover";
+	bool is_qemu = request->kind != ORIEL_SOURCE_HANDOVER_VFIO_DEVICE;
 	const struct oriel_config_guest guest = {
-		.name = (char *)name,
-		.driver = (char *)"vfio",
-		.where = (char *)"handover",
-		.output = (char *)output_name,
+		.name = (char *)request->name,
+		.driver = is_qemu ? qemu : vfio,
+		.where = handover,
+		.output = (char *)request->output_name,
+		.input = is_qemu ? qemu : NULL,
+		.input_options = { .where = handover },
 	};
 	return server_add_guest(data, &guest);
 }

@@ -9,7 +9,7 @@
 #include "fd.h"
 #include "oriel-guest-v1-protocol.h"
 
-#define MANAGER_VERSION 1
+#define MANAGER_VERSION 2
 
 /* Of the sockets that are tried; libwayland has the same number for its own. */
 #define SOCKETS_MAX 33
@@ -67,28 +67,58 @@ static struct wl_resource *manager_create_guest(
 	return guest;
 }
 
-static void manager_handle_add_vfio_guest(struct wl_client *client, struct wl_resource *manager,
-		uint32_t id, const char *name, const char *output_name, int32_t take_device_fd,
-		int32_t take_process_fd) {
+static void manager_add_guest(struct wl_client *client, struct wl_resource *manager, uint32_t id,
+		const struct oriel_handover_request *request, int take_fd, int take_process_fd) {
 	struct oriel_control *control = wl_resource_get_user_data(manager);
 	struct wl_resource *guest = manager_create_guest(client, manager, id);
 	if (guest == NULL) {
-		sb_fd_clear(&take_device_fd);
+		sb_fd_clear(&take_fd);
 		sb_fd_clear(&take_process_fd);
 		return;
 	}
 	char reason[ORIEL_HANDOVER_REASON_SIZE];
-	if (oriel_handovers_add(control->handovers, name, output_name, take_device_fd,
-			    take_process_fd, reason)) {
+	if (oriel_handovers_add(control->handovers, request, take_fd, take_process_fd, reason)) {
 		oriel_guest_v1_send_accepted(guest);
 	} else {
 		oriel_guest_v1_send_refused(guest, reason);
 	}
 }
 
+static void manager_handle_add_vfio_guest(struct wl_client *client, struct wl_resource *manager,
+		uint32_t id, const char *name, const char *output_name, int32_t take_device_fd,
+		int32_t take_process_fd) {
+	const struct oriel_handover_request request = {
+		.kind = ORIEL_SOURCE_HANDOVER_VFIO_DEVICE,
+		.name = name,
+		.output_name = output_name,
+	};
+	manager_add_guest(client, manager, id, &request, take_device_fd, take_process_fd);
+}
+
+static void manager_handle_add_qemu_guest(struct wl_client *client, struct wl_resource *manager,
+		uint32_t id, const char *name, const char *output_name, uint32_t channel,
+		int32_t take_connection_fd, int32_t take_process_fd) {
+	if (!oriel_guest_manager_v1_channel_is_valid(channel, wl_resource_get_version(manager))) {
+		wl_resource_post_error(manager, ORIEL_GUEST_MANAGER_V1_ERROR_INVALID_CHANNEL,
+				"there is no channel %u", channel);
+		sb_fd_clear(&take_connection_fd);
+		sb_fd_clear(&take_process_fd);
+		return;
+	}
+	const struct oriel_handover_request request = {
+		.kind = channel == ORIEL_GUEST_MANAGER_V1_CHANNEL_DBUS
+				? ORIEL_SOURCE_HANDOVER_QEMU_DBUS
+				: ORIEL_SOURCE_HANDOVER_QEMU_QMP,
+		.name = name,
+		.output_name = output_name,
+	};
+	manager_add_guest(client, manager, id, &request, take_connection_fd, take_process_fd);
+}
+
 static const struct oriel_guest_manager_v1_interface manager_implementation = {
 	.destroy = manager_handle_destroy,
 	.add_vfio_guest = manager_handle_add_vfio_guest,
+	.add_qemu_guest = manager_handle_add_qemu_guest,
 };
 
 static void control_bind_manager(struct wl_client *client, void *data, uint32_t version, uint32_t id) {

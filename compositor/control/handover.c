@@ -14,7 +14,6 @@
 #include "config.h"
 #include "config_value.h"
 #include "fd.h"
-#include "guest/source.h"
 
 struct oriel_handovers {
 	struct wl_event_loop *loop;
@@ -28,7 +27,7 @@ struct handover_guest {
 	struct oriel_handovers *handovers;
 	struct oriel_source *source;
 	bool is_made; /* by the host's add_guest() */
-	dev_t device_number; /* of the character device; 0: it is a file of another kind */
+	dev_t device_number; /* of the character device; 0: what was handed over is none */
 	int process_fd; /* -1 once it has ended */
 	struct wl_event_source *process; /* NULL once it has ended */
 };
@@ -109,7 +108,7 @@ static void handovers_end_machines(struct oriel_handovers *handovers) {
 }
 
 /*
- * A file of a device's group has no number. DONT_SYNC, as a file of who knows what file system might
+ * A file of a device's group has no number, and a connection none. DONT_SYNC, as a file of who knows what file system might
  * keep us waiting for an answer.
  */
 static dev_t get_device_number(int device_fd) {
@@ -177,20 +176,24 @@ static bool handovers_find_surplus(
 	return true;
 }
 
-static bool guest_adopt(struct handover_guest *guest, int take_device_fd,
+static const char *kind_get_noun(enum oriel_source_handover kind) {
+	return kind == ORIEL_SOURCE_HANDOVER_VFIO_DEVICE ? "device" : "connection";
+}
+
+static bool guest_adopt(struct handover_guest *guest, enum oriel_source_handover kind, int take_fd,
 		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
-	if (!oriel_source_adopt(guest->source, ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, take_device_fd)) {
+	if (!oriel_source_adopt(guest->source, kind, take_fd)) {
 		snprintf(reason, ORIEL_HANDOVER_REASON_SIZE,
-				"guest %s does not take the device; the log of oriel says why",
-				oriel_source_get_name(guest->source));
+				"guest %s does not take the %s; the log of oriel says why",
+				oriel_source_get_name(guest->source), kind_get_noun(kind));
 		return false;
 	}
 	return true;
 }
 
-/* Makes guest one of a new source, which has the device. */
+/* Makes guest one of a new source, which has what is handed over. */
 static bool handovers_make(struct oriel_handovers *handovers, struct handover_guest *guest,
-		const char *name, const char *output_name, int take_device_fd,
+		const struct oriel_handover_request *request, int take_fd,
 		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
 	struct handover_guest *surplus;
 	if (!handovers_find_surplus(handovers, &surplus)) {
@@ -199,14 +202,14 @@ static bool handovers_make(struct oriel_handovers *handovers, struct handover_gu
 				ORIEL_HANDOVER_GUESTS_MAX);
 		goto error;
 	}
-	guest->source = handovers->host->add_guest(handovers->host_data, name, output_name);
+	guest->source = handovers->host->add_guest(handovers->host_data, request);
 	if (guest->source == NULL) {
 		snprintf(reason, ORIEL_HANDOVER_REASON_SIZE,
-				"guest %s cannot be made; the log of oriel says why", name);
+				"guest %s cannot be made; the log of oriel says why", request->name);
 		goto error;
 	}
 	guest->is_made = true;
-	if (!guest_adopt(guest, take_device_fd, reason)) {
+	if (!guest_adopt(guest, request->kind, take_fd, reason)) {
 		handovers->host->remove_guest(handovers->host_data, guest->source);
 		return false;
 	}
@@ -216,16 +219,16 @@ static bool handovers_make(struct oriel_handovers *handovers, struct handover_gu
 	return true;
 
 error:
-	sb_fd_clear(&take_device_fd);
+	sb_fd_clear(&take_fd);
 	return false;
 }
 
-/* Makes guest one of a source that is there, which has the device from now on. */
+/* Makes guest one of a source that is there, which has what is handed over from now on. */
 static bool handovers_revive(struct oriel_handovers *handovers, struct handover_guest *guest,
-		struct oriel_source *source, int take_device_fd,
+		struct oriel_source *source, enum oriel_source_handover kind, int take_fd,
 		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
 	guest->source = source;
-	if (!guest_adopt(guest, take_device_fd, reason)) {
+	if (!guest_adopt(guest, kind, take_fd, reason)) {
 		return false;
 	}
 	struct handover_guest *former = handovers_find(handovers, source);
@@ -258,10 +261,12 @@ static struct handover_guest *guest_create(struct oriel_handovers *handovers, in
 	return guest;
 }
 
-static bool handovers_check(const char *name, const char *output_name, int process_fd,
+static bool handovers_check(const struct oriel_handover_request *request, int process_fd,
 		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
-	bool is_named = oriel_config_value_is_name(name);
-	if (!is_named || (output_name != NULL && !oriel_config_value_is_name(output_name))) {
+	bool is_named = oriel_config_value_is_name(request->name);
+	if (!is_named ||
+			(request->output_name != NULL &&
+					!oriel_config_value_is_name(request->output_name))) {
 		snprintf(reason, ORIEL_HANDOVER_REASON_SIZE,
 				"the name of %s has to have 1 to %d bytes, and no control characters, "
 				"spaces, '=' and ','",
@@ -280,33 +285,37 @@ static bool handovers_check(const char *name, const char *output_name, int proce
 	return true;
 }
 
-bool oriel_handovers_add(struct oriel_handovers *handovers, const char *name, const char *output_name,
-		int take_device_fd, int take_process_fd, char reason[ORIEL_HANDOVER_REASON_SIZE]) {
+bool oriel_handovers_add(struct oriel_handovers *handovers,
+		const struct oriel_handover_request *request, int take_fd, int take_process_fd,
+		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
 	handovers_end_machines(handovers);
 	struct oriel_source *source;
-	dev_t device_number = get_device_number(take_device_fd);
-	if (!handovers_check(name, output_name, take_process_fd, reason) ||
-			!handovers_find_vacant(handovers, name, &source, reason) ||
+	dev_t device_number = request->kind == ORIEL_SOURCE_HANDOVER_VFIO_DEVICE
+			? get_device_number(take_fd)
+			: 0;
+	if (!handovers_check(request, take_process_fd, reason) ||
+			!handovers_find_vacant(handovers, request->name, &source, reason) ||
 			!handovers_check_device(handovers, device_number, reason)) {
 		sb_fd_clear(&take_process_fd);
-		sb_fd_clear(&take_device_fd);
+		sb_fd_clear(&take_fd);
 		return false;
 	}
 	struct handover_guest *guest = guest_create(handovers, take_process_fd, reason);
 	if (guest == NULL) {
-		sb_fd_clear(&take_device_fd);
+		sb_fd_clear(&take_fd);
 		return false;
 	}
 	guest->device_number = device_number;
 	bool is_added = source != NULL
-			? handovers_revive(handovers, guest, source, take_device_fd, reason)
-			: handovers_make(handovers, guest, name, output_name, take_device_fd, reason);
+			? handovers_revive(handovers, guest, source, request->kind, take_fd, reason)
+			: handovers_make(handovers, guest, request, take_fd, reason);
 	if (!is_added) {
 		guest_destroy(guest);
 		return false;
 	}
 	wl_list_insert(&handovers->guests, &guest->link);
-	wlr_log(WLR_INFO, "guest %s: its device was handed over", name);
+	wlr_log(WLR_INFO, "guest %s: its %s was handed over", request->name,
+			kind_get_noun(request->kind));
 	return true;
 }
 

@@ -3,18 +3,19 @@
 
 #include <stdbool.h>
 
-struct oriel_source;
+#include "guest/source.h"
+
 struct wl_event_loop;
 
 /*
- * The guests whose devices were handed over: each has a process, which is the virtual machine, and
- * ends with it. A guest that was made for a hand-over stays, so that the next machine of its name
- * finds its place again:
+ * The guests whose devices, or connections to QEMU, were handed over: each has a process, which is
+ * the virtual machine, and ends with it. A guest that was made for a hand-over stays, so that the
+ * next machine of its name finds its place again:
  *
- *	     add                    the process ends
- *	(none) ------> has a device -----------------> has none ---> (none)
- *	                    ^                              |   when there is no room, or
- *	                    +------------------------------+   when it never showed anything
+ *	     add                     the process ends
+ *	(none) ------> has a machine -----------------> has none ---> (none)
+ *	                    ^                               |   when there is no room, or
+ *	                    +-------------------------------+   when it never showed anything
  *	                                  add
  */
 
@@ -23,15 +24,21 @@ struct wl_event_loop;
 
 #define ORIEL_HANDOVER_REASON_SIZE 256
 
+struct oriel_handover_request {
+	enum oriel_source_handover kind;
+	const char *name; /* of the guest */
+	const char *output_name; /* may be NULL */
+};
+
 /* What there is to show guests. */
 struct oriel_handover_host {
 	/* The display of the guest of that name, however it came to be there; NULL: there is none. */
 	struct oriel_source *(*find_guest)(void *data, const char *name);
 	/*
-	 * Makes a guest whose source takes a hand-over. output_name may be NULL. NULL after one log
-	 * line. It stays until remove_guest().
+	 * Makes a guest whose source takes a hand-over of that kind. NULL after one log line. It
+	 * stays until remove_guest().
 	 */
-	struct oriel_source *(*add_guest)(void *data, const char *name, const char *output_name);
+	struct oriel_source *(*add_guest)(void *data, const struct oriel_handover_request *request);
 	/* Removes a guest that add_guest() made, with its source. */
 	void (*remove_guest)(void *data, struct oriel_source *source);
 };
@@ -44,13 +51,14 @@ struct oriel_handovers *oriel_handovers_create(struct wl_event_loop *loop,
 void oriel_handovers_destroy(struct oriel_handovers *handovers);
 
 /*
- * Gives the guest called name, which is made if need be, its device until the process ends.
- * output_name may be NULL. Nothing is assumed of the arguments.
+ * Gives the guest of the request's name, which is made if need be, what is handed over until the
+ * process ends. Nothing is assumed of the arguments.
  *
  * False after writing one line to reason that is for whoever asked for it: then everything is as it
  * was.
  */
-bool oriel_handovers_add(struct oriel_handovers *handovers, const char *name, const char *output_name,
-		int take_device_fd, int take_process_fd, char reason[ORIEL_HANDOVER_REASON_SIZE]);
+bool oriel_handovers_add(struct oriel_handovers *handovers,
+		const struct oriel_handover_request *request, int take_fd, int take_process_fd,
+		char reason[ORIEL_HANDOVER_REASON_SIZE]);
 
 #endif

@@ -102,9 +102,9 @@ static void registry_handle_global(void *data, struct wl_registry *registry, uin
 	struct peer *peer = data;
 	peer->global_count++;
 	if (strcmp(interface, oriel_guest_manager_v1_interface.name) == 0) {
-		assert_int_equal(version, 1);
+		assert_int_equal(version, 2);
 		peer->manager = wl_registry_bind(
-				registry, name, &oriel_guest_manager_v1_interface, 1);
+				registry, name, &oriel_guest_manager_v1_interface, 2);
 	}
 }
 
@@ -163,18 +163,33 @@ static void peer_add(struct peer *peer, struct answer *answer, const char *name,
 	close(take_process_fd);
 }
 
+static void peer_add_qemu(struct peer *peer, struct answer *answer, const char *name,
+		const char *output_name, uint32_t channel, int take_connection_fd,
+		int take_process_fd) {
+	*answer = (struct answer){ 0 };
+	answer->guest = oriel_guest_manager_v1_add_qemu_guest(peer->manager, name, output_name,
+			channel, take_connection_fd, take_process_fd);
+	oriel_guest_v1_add_listener(answer->guest, &guest_listener, answer);
+	close(take_connection_fd);
+	close(take_process_fd);
+}
+
+static void peer_wait_for_refusal(struct peer *peer, struct answer *answer, const char *reason) {
+	peer_roundtrip(peer);
+	assert_int_equal(answer->accepted, 0);
+	assert_int_equal(answer->refused, 1);
+	if (strstr(answer->reason, reason) == NULL) {
+		fail_msg("expected '%s', got '%s'", reason, answer->reason);
+	}
+	oriel_guest_v1_destroy(answer->guest);
+	assert_int_equal(wl_list_length(&peer->fixture->server->layout.views), 1);
+}
+
 static void peer_expect_refusal(struct peer *peer, const char *reason, const char *name,
 		const char *output_name, int take_device_fd, int take_process_fd) {
 	struct answer answer;
 	peer_add(peer, &answer, name, output_name, take_device_fd, take_process_fd);
-	peer_roundtrip(peer);
-	assert_int_equal(answer.accepted, 0);
-	assert_int_equal(answer.refused, 1);
-	if (strstr(answer.reason, reason) == NULL) {
-		fail_msg("expected '%s', got '%s'", reason, answer.reason);
-	}
-	oriel_guest_v1_destroy(answer.guest);
-	assert_int_equal(wl_list_length(&peer->fixture->server->layout.views), 1);
+	peer_wait_for_refusal(peer, &answer, reason);
 }
 
 static int get_some_file(void) {
@@ -305,6 +320,51 @@ static void guests_that_cannot_be_are_refused_with_the_reason(void **state) {
 	/* Whatever this build makes of it: there is no such device. */
 	peer_expect_refusal(&peer, "the log of oriel says why", "a", "DP-1", get_some_file(),
 			get_this_process());
+	peer_disconnect(&peer);
+	fixture_finish(&fixture);
+}
+
+static void qemu_guests_that_cannot_be_are_refused_with_the_reason(void **state) {
+	static const uint32_t channels[] = { ORIEL_GUEST_MANAGER_V1_CHANNEL_DBUS,
+		ORIEL_GUEST_MANAGER_V1_CHANNEL_QMP };
+	struct fixture fixture;
+	start(&fixture);
+	struct peer peer;
+	peer_connect(&peer, &fixture);
+	peer_bind(&peer);
+	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+		struct answer answer;
+		peer_add_qemu(&peer, &answer, "other", NULL, channels[i], get_some_file(),
+				get_this_process());
+		peer_wait_for_refusal(&peer, &answer, "guest other is running");
+		peer_add_qemu(&peer, &answer, "", NULL, channels[i], get_some_file(),
+				get_this_process());
+		peer_wait_for_refusal(&peer, &answer, "the name of a guest");
+		peer_add_qemu(&peer, &answer, "a", NULL, channels[i], get_some_file(),
+				get_some_file());
+		peer_wait_for_refusal(&peer, &answer, "no pidfd");
+		/* Whatever this build makes of it: it is no socket. */
+		peer_add_qemu(&peer, &answer, "a", "DP-1", channels[i], get_some_file(),
+				get_this_process());
+		peer_wait_for_refusal(&peer, &answer, "the log of oriel says why");
+	}
+	peer_disconnect(&peer);
+	fixture_finish(&fixture);
+}
+
+static void channel_that_is_none_is_an_error(void **state) {
+	struct fixture fixture;
+	start(&fixture);
+	struct peer peer;
+	struct answer answer;
+	peer_connect(&peer, &fixture);
+	peer_bind(&peer);
+	peer_add_qemu(&peer, &answer, "a", NULL, ORIEL_GUEST_MANAGER_V1_CHANNEL_QMP + 1,
+			get_some_file(), get_this_process());
+	peer_roundtrip(&peer);
+	peer_expect_error(&peer, oriel_guest_manager_v1_interface.name,
+			ORIEL_GUEST_MANAGER_V1_ERROR_INVALID_CHANNEL);
+	oriel_guest_v1_destroy(answer.guest);
 	peer_disconnect(&peer);
 	fixture_finish(&fixture);
 }
@@ -449,6 +509,8 @@ int main(void) {
 		cmocka_unit_test(globals_of_the_two_sockets_are_apart),
 		cmocka_unit_test(connections_beyond_the_bound_are_told_and_closed),
 		cmocka_unit_test(guests_that_cannot_be_are_refused_with_the_reason),
+		cmocka_unit_test(qemu_guests_that_cannot_be_are_refused_with_the_reason),
+		cmocka_unit_test(channel_that_is_none_is_an_error),
 		cmocka_unit_test(objects_beyond_the_bound_are_an_error),
 		cmocka_unit_test(manager_may_go_before_its_guests),
 		cmocka_unit_test(connection_that_ends_before_the_answer_leaves_nothing),

@@ -32,7 +32,8 @@
 struct guest {
 	struct oriel_source base;
 	struct wl_list link; /* context.guests */
-	int device_fd; /* -1: it has none */
+	int device_fd; /* or connection; -1: it has none */
+	enum oriel_source_handover made_for, adopted;
 	unsigned int adoptions, ends;
 	bool refuses;
 	char output_name[64]; /* "": none was named */
@@ -72,6 +73,7 @@ static bool guest_handle_adopt(
 		return false;
 	}
 	guest->adoptions++;
+	guest->adopted = handover;
 	sb_fd_replace(&guest->device_fd, take_fd);
 	if (source->state == ORIEL_SOURCE_STATE_LOST) {
 		oriel_source_set_state(source, ORIEL_SOURCE_STATE_RESTARTED);
@@ -134,16 +136,17 @@ static struct oriel_source *host_handle_find_guest(void *data, const char *name)
 }
 
 static struct oriel_source *host_handle_add_guest(
-		void *data, const char *name, const char *output_name) {
+		void *data, const struct oriel_handover_request *request) {
 	assert_ptr_equal(data, &context);
-	assert_null(find_guest(name));
+	assert_null(find_guest(request->name));
 	if (context.add_fails) {
 		return NULL;
 	}
-	struct guest *guest = guest_create(name);
+	struct guest *guest = guest_create(request->name);
+	guest->made_for = request->kind;
 	guest->refuses = context.new_ones_refuse;
 	snprintf(guest->output_name, sizeof(guest->output_name), "%s",
-			output_name != NULL ? output_name : "");
+			request->output_name != NULL ? request->output_name : "");
 	context.added++;
 	return &guest->base;
 }
@@ -220,10 +223,27 @@ static int teardown(void **state) {
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
+static bool add_kind(enum oriel_source_handover kind, const char *name, const char *output_name,
+		int take_fd, int take_process_fd) {
+	const struct oriel_handover_request request = {
+		.kind = kind,
+		.name = name,
+		.output_name = output_name,
+	};
+	return oriel_handovers_add(
+			context.handovers, &request, take_fd, take_process_fd, context.reason);
+}
+
+static bool add_device(const char *name, const char *output_name, int take_device_fd,
+		int take_process_fd) {
+	return add_kind(ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, name, output_name, take_device_fd,
+			take_process_fd);
+}
+
 /* Hands over a device that nobody else has. */
 static bool add(const char *name, int process) {
-	return oriel_handovers_add(context.handovers, name, NULL, eventfd(0, EFD_CLOEXEC),
-			sb_fd_dup(context.processes[process].fd), context.reason);
+	return add_device(name, NULL, eventfd(0, EFD_CLOEXEC),
+			sb_fd_dup(context.processes[process].fd));
 }
 
 static void expect_refusal(const char *reason) {
@@ -236,8 +256,7 @@ static void expect_refusal(const char *reason) {
 static void add_unknown_name_makes_guest_and_gives_it_device(void **state) {
 	int process = process_start();
 	int device_fd = eventfd(0, EFD_CLOEXEC);
-	assert_true(oriel_handovers_add(context.handovers, "a", "DP-1", device_fd,
-			sb_fd_dup(context.processes[process].fd), context.reason));
+	assert_true(add_device("a", "DP-1", device_fd, sb_fd_dup(context.processes[process].fd)));
 	struct guest *guest = find_guest("a");
 	assert_non_null(guest);
 	assert_int_equal(context.added, 1);
@@ -384,21 +403,51 @@ static void guest_that_cannot_be_made_is_refused(void **state) {
 
 static void device_of_another_guest_is_refused_until_that_ends(void **state) {
 	int first = process_start(), second = process_start();
-	assert_true(oriel_handovers_add(context.handovers, "a", NULL,
-			open("/dev/null", O_RDWR | O_CLOEXEC),
-			sb_fd_dup(context.processes[first].fd), context.reason));
-	assert_false(oriel_handovers_add(context.handovers, "b", NULL,
-			open("/dev/null", O_RDWR | O_CLOEXEC),
-			sb_fd_dup(context.processes[second].fd), context.reason));
+	assert_true(add_device("a", NULL, open("/dev/null", O_RDWR | O_CLOEXEC),
+			sb_fd_dup(context.processes[first].fd)));
+	assert_false(add_device("b", NULL, open("/dev/null", O_RDWR | O_CLOEXEC),
+			sb_fd_dup(context.processes[second].fd)));
 	expect_refusal("the device is that of guest a");
 	assert_null(find_guest("b"));
-	assert_true(oriel_handovers_add(context.handovers, "c", NULL,
-			open("/dev/zero", O_RDWR | O_CLOEXEC),
-			sb_fd_dup(context.processes[second].fd), context.reason));
+	assert_true(add_device("c", NULL, open("/dev/zero", O_RDWR | O_CLOEXEC),
+			sb_fd_dup(context.processes[second].fd)));
 	process_end(first);
-	assert_true(oriel_handovers_add(context.handovers, "b", NULL,
-			open("/dev/null", O_RDWR | O_CLOEXEC),
-			sb_fd_dup(context.processes[second].fd), context.reason));
+	assert_true(add_device("b", NULL, open("/dev/null", O_RDWR | O_CLOEXEC),
+			sb_fd_dup(context.processes[second].fd)));
+}
+
+/* A connection to QEMU is like a device, but that two of them are never the same. */
+static void connections_are_handed_over_as_devices_are(void **state) {
+	static const enum oriel_source_handover kinds[] = { ORIEL_SOURCE_HANDOVER_QEMU_DBUS,
+		ORIEL_SOURCE_HANDOVER_QEMU_QMP };
+	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+		char name[] = { (char)('a' + i), '\0' };
+		int first = process_start(), second = process_start();
+		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		assert_true(add_kind(kinds[i], name, "DP-1", fd,
+				sb_fd_dup(context.processes[first].fd)));
+		struct guest *guest = find_guest(name);
+		assert_int_equal(guest->made_for, kinds[i]);
+		assert_int_equal(guest->adopted, kinds[i]);
+		assert_int_equal(guest->device_fd, fd);
+		assert_string_equal(guest->output_name, "DP-1");
+		guest_run(guest);
+		assert_false(add_kind(kinds[i], name, NULL, open("/dev/null", O_RDWR | O_CLOEXEC),
+				sb_fd_dup(context.processes[second].fd)));
+		expect_refusal("is running");
+		process_end_and_dispatch(first);
+		assert_int_equal(guest->ends, 1);
+		assert_true(add_kind(kinds[i], name, NULL, open("/dev/null", O_RDWR | O_CLOEXEC),
+				sb_fd_dup(context.processes[second].fd)));
+		assert_int_equal(guest->adoptions, 2);
+	}
+	/* Nor is a connection taken for the device of another guest. */
+	assert_true(add_device("c", NULL, open("/dev/null", O_RDWR | O_CLOEXEC),
+			sb_fd_dup(context.processes[1].fd)));
+	context.new_ones_refuse = true;
+	assert_false(add_kind(ORIEL_SOURCE_HANDOVER_QEMU_QMP, "d", NULL, eventfd(0, EFD_CLOEXEC),
+			sb_fd_dup(context.processes[1].fd)));
+	expect_refusal("guest d does not take the connection; the log of oriel says why");
 }
 
 /* --- bounds ----------------------------------------------------------------------------------- */
@@ -457,9 +506,8 @@ static void names_are_checked(void **state) {
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
 		assert_false(add(bad[i], process));
 		expect_refusal("the name of a guest");
-		assert_false(oriel_handovers_add(context.handovers, "a", bad[i],
-				eventfd(0, EFD_CLOEXEC), sb_fd_dup(context.processes[process].fd),
-				context.reason));
+		assert_false(add_device("a", bad[i], eventfd(0, EFD_CLOEXEC),
+				sb_fd_dup(context.processes[process].fd)));
 		expect_refusal("the name of an output");
 	}
 	assert_true(wl_list_empty(&context.guests));
@@ -476,8 +524,7 @@ static void process_that_is_none_is_refused(void **state) {
 		open("/proc/self/stat", O_RDONLY | O_CLOEXEC),
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
-		assert_false(oriel_handovers_add(context.handovers, "a", NULL,
-				eventfd(0, EFD_CLOEXEC), fds[i], context.reason));
+		assert_false(add_device("a", NULL, eventfd(0, EFD_CLOEXEC), fds[i]));
 		expect_refusal("no pidfd");
 	}
 	int process = process_start();
@@ -490,8 +537,7 @@ static void process_that_is_none_is_refused(void **state) {
 static void device_fd_that_is_none_is_the_drivers_business(void **state) {
 	context.new_ones_refuse = true;
 	int process = process_start();
-	assert_false(oriel_handovers_add(context.handovers, "a", NULL, -1,
-			sb_fd_dup(context.processes[process].fd), context.reason));
+	assert_false(add_device("a", NULL, -1, sb_fd_dup(context.processes[process].fd)));
 	expect_refusal("does not take the device");
 }
 
@@ -538,6 +584,7 @@ int main(void) {
 		TEST(device_that_is_not_taken_leaves_all_as_it_was),
 		TEST(guest_that_cannot_be_made_is_refused),
 		TEST(device_of_another_guest_is_refused_until_that_ends),
+		TEST(connections_are_handed_over_as_devices_are),
 		TEST(guests_beyond_the_bound_are_refused_until_one_has_ended),
 		TEST(names_are_checked),
 		TEST(process_that_is_none_is_refused),
