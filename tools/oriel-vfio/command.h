@@ -10,12 +10,6 @@ struct device;
  * memory.
  */
 
-/*
- * The machine's name, as -name gives it (NAME or guest=NAME among other things). For free(); NULL if
- * there is none, or it could not be the name of a guest in oriel.
- */
-char *command_find_name(char *const argv[]);
-
 /* True if the command already has a -device vfio-pci that is this device, by its name in sysfs. */
 bool command_has_device(char *const argv[], const char *sysfs_name);
 

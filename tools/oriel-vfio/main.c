@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +9,11 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "command.h"
+#include "control.h"
 #include "device.h"
 #include "fd.h"
-#include "hand_over.h"
 #include "say.h"
 
 /* As a shell has it. */
@@ -29,14 +29,7 @@ struct options {
 	int command_length;
 };
 
-void say(const char *format, ...) {
-	char text[1024];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fprintf(stderr, "oriel-vfio: %s\n", text);
-}
+const char say_program[] = "oriel-vfio";
 
 static void print_help(void) {
 	printf("Usage: oriel-vfio [OPTION...] DEVICE -- COMMAND [ARGUMENT...]\n"
@@ -108,21 +101,35 @@ static void options_parse(struct options *options, int argc, char *argv[]) {
 	}
 }
 
+/* False after a line. */
+static bool hand_over(const struct control_request *request) {
+	struct control *control = control_open(request);
+	enum control_state state = control != NULL ? control_wait(control) : CONTROL_ENDED;
+	if (control == NULL) {
+		say("out of memory");
+	} else if (state != CONTROL_ACCEPTED) {
+		say("%s%s", state == CONTROL_REFUSED ? "refused: " : "", control_get_reason(control));
+	}
+	control_close(control);
+	return state == CONTROL_ACCEPTED;
+}
+
 static bool hand_over_device(const struct options *options, const struct device *device) {
-	char *found_name = options->name == NULL ? command_find_name(options->command) : NULL;
+	char *found_name = options->name == NULL ? arguments_find_name(options->command) : NULL;
 	/* This process, which becomes the machine: exec keeps the process. */
 	int process_fd = pidfd_open(getpid(), 0);
 	bool is_accepted = false;
 	if (process_fd < 0) {
 		say("no pidfd: %s", strerror(errno));
 	} else {
-		const struct hand_over request = {
+		const struct control_request request = {
 			.display = options->display,
 			.guest_name = options->name != NULL  ? options->name
 					: found_name != NULL ? found_name
 							     : device->sysfs_name,
 			.output_name = options->output,
-			.device_fd = device->fd,
+			.kind = CONTROL_VFIO_DEVICE,
+			.fd = device->fd,
 			.process_fd = process_fd,
 		};
 		is_accepted = hand_over(&request);

@@ -13,52 +13,6 @@
 #include "device.h"
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-#define TEN "0123456789"
-#define SIXTY TEN TEN TEN TEN TEN TEN
-
-static void name_is_found_as_qemu_writes_it(void **state) {
-	static const struct {
-		const char *option, *value;
-		const char *name; /* NULL: none */
-	} cases[] = {
-		{ "-name", "win", "win" },
-		{ "--name", "win", "win" },
-		{ "-name", "win,process=qemu", "win" },
-		{ "-name", "guest=win", "win" },
-		{ "-name", "guest=win,debug-threads=on", "win" },
-		{ "-name", "debug-threads=on,guest=win", "win" },
-		{ "-name", "process=guest=no,guest=win", "win" },
-		{ "-name", SIXTY "012", SIXTY "012" },
-		{ "-name", SIXTY "0123", NULL },
-		{ "-name", "my win", NULL },
-		{ "-name", "a,,b", NULL },
-		{ "-name", "a\tb", NULL },
-		{ "-name", "guest=a=b", NULL },
-		{ "-name", "guest=", NULL },
-		{ "-name", "", NULL },
-		{ "-name", "debug-threads=on", NULL },
-		{ "---name", "win", NULL },
-		{ "-names", "win", NULL },
-		{ "name", "win", NULL },
-	};
-	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-		char *argv[] = { "qemu", (char *)cases[i].option, (char *)cases[i].value, NULL };
-		char *name = command_find_name(argv);
-		if (cases[i].name == NULL) {
-			assert_null(name);
-		} else {
-			assert_non_null(name);
-			assert_string_equal(name, cases[i].name);
-		}
-		free(name);
-	}
-	char *without_value[] = { "qemu", "-name", NULL };
-	assert_null(command_find_name(without_value));
-	char *twice[] = { "qemu", "-name", "a", "-name", "b", NULL };
-	char *last = command_find_name(twice);
-	assert_string_equal(last, "b");
-	free(last);
-}
 
 static void own_device_of_command_is_seen(void **state) {
 	static const struct {
@@ -108,7 +62,6 @@ static void device_is_added_behind_the_command(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(name_is_found_as_qemu_writes_it),
 		cmocka_unit_test(own_device_of_command_is_seen),
 		cmocka_unit_test(device_is_added_behind_the_command),
 	};
