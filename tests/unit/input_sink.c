@@ -216,12 +216,12 @@ static void pointer_that_takes_distances_only_goes_to_no_place(void **state) {
 	oriel_input_sink_motion_absolute(&sink->base, 0.5, 0.5);
 	oriel_input_sink_set_pointer(&sink->base, ORIEL_INPUT_SINK_POINTER_DISTANCES);
 	oriel_input_sink_motion_absolute(&sink->base, 1, 1);
-	assert_noted(sink, "place 500 500");
+	assert_noted(sink, "place 500 500|");
 	oriel_input_sink_set_relative(&sink->base, true);
 	oriel_input_sink_motion_relative(&sink->base, 1, 1);
 	oriel_input_sink_set_pointer(&sink->base, ORIEL_INPUT_SINK_POINTER_BOTH);
 	oriel_input_sink_motion_relative(&sink->base, 2, 2);
-	assert_noted(sink, "move 1 1, move 2 2");
+	assert_noted(sink, "move 1 1| move 2 2");
 	oriel_input_sink_destroy(&sink->base);
 }
 

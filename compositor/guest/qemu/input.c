@@ -357,7 +357,8 @@ struct oriel_input_sink *oriel_qemu_input_create(struct wl_event_loop *loop, con
 	struct oriel_qemu_console *console = oriel_qemu_machine_get_console(machine, options->head);
 	struct oriel_qemu_input *input = calloc(1, sizeof(*input));
 	if (console == NULL || input == NULL) {
-		wlr_log(WLR_ERROR, "guest %s: no input: out of memory", guest_name);
+		wlr_log(WLR_ERROR, "guest %s: no input: out of memory, or no display %u",
+				guest_name, options->head);
 		free(input);
 		oriel_qemu_machine_unref(machine);
 		return NULL;
