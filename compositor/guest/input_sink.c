@@ -7,6 +7,9 @@
 #include <string.h>
 #include <wlr/util/log.h>
 
+#if ORIEL_HAVE_QEMU
+#include "guest/qemu/input.h"
+#endif
 #if ORIEL_HAVE_UINPUT
 #include "guest/uinput.h"
 #endif
@@ -24,6 +27,9 @@ static const struct {
 	struct oriel_input_sink *(*create)(struct wl_event_loop *loop, const char *guest_name,
 			const struct oriel_input_sink_options *options);
 } drivers[] = {
+#if ORIEL_HAVE_QEMU
+	{ "qemu", oriel_qemu_input_create },
+#endif
 #if ORIEL_HAVE_UINPUT
 	{ "uinput", oriel_uinput_create },
 #endif

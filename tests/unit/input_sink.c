@@ -265,6 +265,11 @@ static void unknown_driver_is_refused_in_one_line(void **state) {
 	assert_non_null(strstr(log_lines_get_last(), "guest win: no input 'ps2' in this build"));
 }
 
+static void drivers_that_are_built_in_exist(void **state) {
+	assert_int_equal(oriel_input_sink_driver_exists("qemu"), ORIEL_HAVE_QEMU);
+	assert_int_equal(oriel_input_sink_driver_exists("uinput"), ORIEL_HAVE_UINPUT);
+}
+
 static void node_belongs_to_no_sink_that_has_none(void **state) {
 	static const struct oriel_input_sink_ops without;
 	struct oriel_input_sink sink;
@@ -288,6 +293,7 @@ int main(void) {
 		cmocka_unit_test(place_that_was_forgotten_counts_again),
 		cmocka_unit_test(leds_that_change_are_told_of_once),
 		cmocka_unit_test(unknown_driver_is_refused_in_one_line),
+		cmocka_unit_test(drivers_that_are_built_in_exist),
 		cmocka_unit_test(node_belongs_to_no_sink_that_has_none),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
