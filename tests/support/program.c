@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +39,8 @@ static void stream_read(struct program_stream *stream) {
 }
 
 static void child_exec(const char *const argv[], int out_fd, int err_fd) {
+	/* However the test ends. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(out_fd, STDOUT_FILENO) >= 0 &&
 			dup2(err_fd, STDERR_FILENO) >= 0) {

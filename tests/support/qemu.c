@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,8 @@ static void require_file(const char *path) {
 
 void qemu_require(bool linux_guest) {
 	struct program program;
-	program_start(&program, (const char *const[]){ "qemu-system-x86_64", "-display", "help", NULL });
+	program_start(&program,
+			(const char *const[]){ "qemu-system-x86_64", "-display", "help", NULL });
 	bool has_dbus = program_wait(&program) == 0 && strstr(program.out.text, "dbus") != NULL;
 	program_finish(&program);
 	if (!has_dbus) {
@@ -293,7 +295,8 @@ static struct screenshot read_ppm(const char *path) {
 	FILE *file = fopen(path, "re");
 	assert_non_null(file);
 	int depth;
-	assert_int_equal(fscanf(file, "P6 %d %d %d", &screenshot.width, &screenshot.height, &depth), 3);
+	assert_int_equal(fscanf(file, "P6 %d %d %d", &screenshot.width, &screenshot.height, &depth),
+			3);
 	assert_int_equal(depth, 255);
 	fgetc(file);
 	size_t pixel_count = (size_t)screenshot.width * (size_t)screenshot.height;
@@ -443,10 +446,12 @@ static void start(struct qemu *qemu, const char *const guest[], const char *cons
 	snprintf(port, sizeof(port), "socket,id=port,fd=%d", guest_fd);
 	snprintf(serial, sizeof(serial), "file:%s/console", qemu->folder);
 	struct command_line command_line = { .length = 0 };
-	add_arguments(&command_line, (const char *const[]){ "qemu-system-x86_64", "-nodefaults",
-			"-no-user-config", "-accel", "tcg", "-vga", "none", "-display", display, "-qmp",
-			monitor, "-chardev", own_monitor, "-mon", "chardev=monitor,mode=control",
-			"-chardev", port, "-serial", serial, NULL });
+	add_arguments(&command_line,
+			(const char *const[]){ "qemu-system-x86_64", "-nodefaults",
+					"-no-user-config", "-accel", "tcg", "-vga", "none",
+					"-display", display, "-qmp", monitor, "-chardev",
+					own_monitor, "-mon", "chardev=monitor,mode=control",
+					"-chardev", port, "-serial", serial, NULL });
 	add_arguments(&command_line, guest);
 	add_arguments(&command_line, arguments);
 	program_start(&qemu->program, command_line.argv);
@@ -464,7 +469,8 @@ void qemu_start_boot(struct qemu *qemu, const char *const arguments[]) {
 	char image[PATH_MAX], drive[PATH_MAX + 64];
 	get_built_path(image, "boot.img");
 	snprintf(drive, sizeof(drive), "if=floppy,format=raw,readonly=on,file=%s", image);
-	start(qemu, (const char *const[]){ "-m", "16", "-boot", "a", "-drive", drive, NULL }, arguments);
+	start(qemu, (const char *const[]){ "-m", "16", "-boot", "a", "-drive", drive, NULL },
+			arguments);
 }
 
 void qemu_start_linux(struct qemu *qemu, const char *const arguments[]) {

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <wlr/types/wlr_output.h>
 #include <wlr/render/wlr_texture.h>
+#include <wlr/types/wlr_output.h>
 
 /* After the headers that it needs. */
 #include <cmocka.h>
@@ -35,11 +35,12 @@ static struct screenshot read_frame(struct wlr_output *output, struct wlr_buffer
 	frame.pixels = malloc(pixel_count * sizeof(*frame.pixels));
 	assert_non_null(frame.pixels);
 	uint32_t format = wlr_texture_preferred_read_format(texture);
-	assert_true(wlr_texture_read_pixels(texture, &(struct wlr_texture_read_pixels_options){
-			.data = frame.pixels,
-			.format = format,
-			.stride = (uint32_t)frame.width * 4,
-	}));
+	assert_true(wlr_texture_read_pixels(texture,
+			&(struct wlr_texture_read_pixels_options){
+					.data = frame.pixels,
+					.format = format,
+					.stride = (uint32_t)frame.width * 4,
+			}));
 	for (size_t i = 0; i < pixel_count; i++) {
 		frame.pixels[i] = to_rgb(frame.pixels[i], format);
 	}
