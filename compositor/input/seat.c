@@ -5,7 +5,9 @@
 #include <wlr/backend.h>
 #include <wlr/config.h>
 #include <wlr/types/wlr_compositor.h>
+#include <wlr/types/wlr_data_control_v1.h>
 #include <wlr/types/wlr_data_device.h>
+#include <wlr/types/wlr_ext_data_control_v1.h>
 #include <wlr/types/wlr_input_device.h>
 #include <wlr/types/wlr_keyboard_group.h>
 #include <wlr/types/wlr_output.h>
@@ -22,10 +24,13 @@
 #endif
 
 #include "config.h"
+#include "input/clipboard.h"
 #include "input/cursor.h"
 #include "input/drag.h"
 #include "input/keyboard.h"
 #include "input/virtual_keyboard.h"
+
+#define DATA_CONTROL_VERSION 1
 
 /* Devices */
 
@@ -230,7 +235,8 @@ static bool seat_create_parts(struct oriel_seat *seat, struct wl_display *displa
 
 	seat->cursor = oriel_cursor_create(seat, display, layout, scene);
 	seat->drag = oriel_drag_create(seat, scene);
-	return seat->cursor != NULL && seat->drag != NULL;
+	seat->clipboard = oriel_clipboard_create(seat);
+	return seat->cursor != NULL && seat->drag != NULL && seat->clipboard != NULL;
 }
 
 static bool seat_create_globals(struct oriel_seat *seat, struct wl_display *display) {
@@ -241,6 +247,8 @@ static bool seat_create_globals(struct oriel_seat *seat, struct wl_display *disp
 	if (virtual_keyboards == NULL || virtual_pointers == NULL ||
 			wlr_data_device_manager_create(display) == NULL ||
 			wlr_primary_selection_v1_device_manager_create(display) == NULL ||
+			wlr_ext_data_control_manager_v1_create(display, DATA_CONTROL_VERSION) == NULL ||
+			wlr_data_control_manager_v1_create(display) == NULL ||
 			!oriel_inhibit_init(&seat->inhibit, display, seat)) {
 		return false;
 	}
@@ -289,6 +297,7 @@ void oriel_seat_destroy(struct oriel_seat *seat) {
 	oriel_inhibit_finish(&seat->inhibit);
 	assert(wl_list_empty(&seat->events.focus.listener_list));
 
+	oriel_clipboard_destroy(seat->clipboard);
 	oriel_touch_finish(&seat->touch);
 	oriel_guest_input_finish(&seat->guest_input);
 	wl_list_remove(&seat->focus_destroy.link);

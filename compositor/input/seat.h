@@ -8,6 +8,7 @@
 #include "input/inhibit.h"
 #include "input/touch.h"
 
+struct oriel_clipboard;
 struct oriel_config;
 struct oriel_cursor;
 struct oriel_drag;
@@ -31,7 +32,7 @@ struct xkb_keymap;
  * motion on.
  *
  * A client with a virtual keyboard or pointer has the hands of the user: it can press the key
- * that quits. It cannot do worse.
+ * that quits. It cannot do worse. Likewise a client with data control has what the user copies.
  *
  * The keyboard has one place to go at most: a surface, or a guest.
  */
@@ -42,6 +43,7 @@ struct oriel_seat {
 
 	struct oriel_cursor *cursor;
 	struct oriel_drag *drag;
+	struct oriel_clipboard *clipboard;
 	struct xkb_keymap *keymap; /* of physical keyboards; NULL if none could be compiled */
 	struct wlr_keyboard_group *keyboard_group; /* the physical keyboards */
 	struct wl_list keyboards; /* oriel_keyboard.link */
@@ -78,7 +80,7 @@ struct oriel_seat {
 
 /**
  * Create the seat and the globals that belong to input: wl_seat, wl_data_device_manager, primary
- * selection, cursor-shape-v1, keyboard-shortcuts-inhibit-v1, virtual-keyboard-v1 and
+ * selection, ext-data-control-v1 and its forerunner wlr-data-control-unstable-v1, cursor-shape-v1, keyboard-shortcuts-inhibit-v1, virtual-keyboard-v1 and
  * wlr-virtual-pointer-v1. Devices of the backend are taken as they come, so create the seat before
  * the backend starts; those that guests' input is made of are left alone.
  *
