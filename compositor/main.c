@@ -1,10 +1,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <wayland-server-core.h>
 #include <wlr/util/log.h>
 
 #include "config.h"
+#include "doctor/doctor.h"
 #include "launch.h"
 #include "options.h"
 #include "server.h"
@@ -94,6 +96,9 @@ static bool run(struct oriel_server *server, const char *session_command) {
 }
 
 int main(int argc, char *argv[]) {
+	if (argc > 1 && strcmp(argv[1], "doctor") == 0) {
+		return oriel_doctor_main(argc - 1, &argv[1]);
+	}
 	struct oriel_options options;
 	switch (oriel_options_parse(argc, argv, &options)) {
 	case ORIEL_OPTIONS_RUN:

@@ -33,6 +33,7 @@ static const struct option options_names[] = {
 
 static const char options_help[] =
 		"Usage: oriel [OPTION]...\n"
+		"       oriel doctor qemu  says what this host lacks to show QEMU's machines\n"
 		"A Wayland compositor whose windows look into virtual machines.\n"
 		"\n"
 		"  -c, --config FILE     read FILE instead of the user's configuration\n"
