@@ -20,7 +20,8 @@ struct oriel_guest_buffer {
 	struct oriel_guest_buffer_attributes attributes;
 	enum oriel_guest_memory memory;
 	int fd;
-	struct sb_buffer dmabufs; /* the fd, if it is a dma-buf; no count otherwise */
+	int extra_fds[ORIEL_GUEST_BUFFER_EXTRA_PLANES_MAX]; /* -1: there is no such plane */
+	struct sb_buffer dmabufs; /* of those files, if they are dma-bufs; no count otherwise */
 	enum oriel_guest_read_path read_path;
 	void *map; /* NULL until the first mapping */
 	size_t map_size_bytes;
@@ -42,6 +43,9 @@ static void buffer_handle_destroy(struct wlr_buffer *wlr_buffer) {
 		munmap(buffer->map, buffer->map_size_bytes);
 	}
 	sb_fd_clear(&buffer->fd);
+	for (size_t i = 0; i < ORIEL_GUEST_BUFFER_EXTRA_PLANES_MAX; i++) {
+		sb_fd_clear(&buffer->extra_fds[i]);
+	}
 	free(buffer);
 }
 
@@ -51,16 +55,22 @@ static bool buffer_handle_get_dmabuf(
 	if (buffer->read_path == ORIEL_GUEST_READ_PATH_CPU) {
 		return false;
 	}
+	const struct oriel_guest_buffer_attributes *attributes = &buffer->attributes;
 	*ret_dmabuf = (struct wlr_dmabuf_attributes){
 		.width = buffer->attributes.width,
 		.height = buffer->attributes.height,
 		.format = buffer->attributes.format,
 		.modifier = buffer->attributes.modifier,
-		.n_planes = 1,
+		.n_planes = 1 + (int)attributes->extra_plane_count,
 		.offset = { (uint32_t)buffer->attributes.offset_bytes },
 		.stride = { (uint32_t)buffer->attributes.stride_bytes },
 		.fd = { buffer->fd },
 	};
+	for (size_t i = 0; i < attributes->extra_plane_count; i++) {
+		ret_dmabuf->offset[1 + i] = (uint32_t)attributes->extra_planes[i].offset_bytes;
+		ret_dmabuf->stride[1 + i] = (uint32_t)attributes->extra_planes[i].stride_bytes;
+		ret_dmabuf->fd[1 + i] = buffer->extra_fds[i];
+	}
 	return true;
 }
 
@@ -70,7 +80,8 @@ static bool buffer_map(struct oriel_guest_buffer *buffer) {
 	}
 	/* Only where rows lie one after the other does a mapping hold the picture. An implicit
 	 * modifier (DRM_FORMAT_MOD_INVALID) promises nothing of the kind. */
-	if (buffer->map_failed || buffer->attributes.modifier != DRM_FORMAT_MOD_LINEAR) {
+	if (buffer->map_failed || buffer->attributes.modifier != DRM_FORMAT_MOD_LINEAR ||
+			buffer->attributes.extra_plane_count > 0) {
 		return false;
 	}
 	/* The last row ends where the picture ends: memory beyond it is not needed, and a stride's
@@ -133,6 +144,15 @@ static const struct wlr_buffer_impl buffer_impl = {
 
 bool oriel_guest_buffer_attributes_equal(const struct oriel_guest_buffer_attributes *a,
 		const struct oriel_guest_buffer_attributes *b) {
+	if (a->extra_plane_count != b->extra_plane_count) {
+		return false;
+	}
+	for (size_t i = 0; i < a->extra_plane_count; i++) {
+		if (a->extra_planes[i].stride_bytes != b->extra_planes[i].stride_bytes ||
+				a->extra_planes[i].offset_bytes != b->extra_planes[i].offset_bytes) {
+			return false;
+		}
+	}
 	return a->width == b->width && a->height == b->height && a->format == b->format &&
 			a->modifier == b->modifier && a->stride_bytes == b->stride_bytes &&
 			a->offset_bytes == b->offset_bytes;
@@ -152,9 +172,33 @@ struct oriel_guest_buffer *oriel_guest_buffer_create(
 	buffer->read_path = memory == ORIEL_GUEST_MEMORY_SHARED ? ORIEL_GUEST_READ_PATH_CPU
 								: ORIEL_GUEST_READ_PATH_UNDECIDED;
 	buffer->fd = take_fd;
+	for (size_t i = 0; i < ORIEL_GUEST_BUFFER_EXTRA_PLANES_MAX; i++) {
+		buffer->extra_fds[i] = -1;
+	}
 	if (memory == ORIEL_GUEST_MEMORY_DMABUF) {
 		buffer->dmabufs.dmabuf_fds[buffer->dmabufs.dmabuf_count++] = take_fd;
 	}
+	return buffer;
+}
+
+struct oriel_guest_buffer *oriel_guest_buffer_create_with_planes(
+		const struct oriel_guest_buffer_attributes *attributes, int *take_fds) {
+	struct sb_buffer dmabufs;
+	struct oriel_guest_buffer *buffer = NULL;
+	if (sb_buffer_init(&dmabufs, take_fds, 1 + attributes->extra_plane_count) == 0) {
+		buffer = oriel_guest_buffer_create(
+				attributes, ORIEL_GUEST_MEMORY_DMABUF, sb_fd_move(&take_fds[0]));
+	}
+	if (buffer == NULL) {
+		for (size_t i = 0; i < 1 + attributes->extra_plane_count; i++) {
+			sb_fd_clear(&take_fds[i]);
+		}
+		return NULL;
+	}
+	for (size_t i = 0; i < attributes->extra_plane_count; i++) {
+		buffer->extra_fds[i] = sb_fd_move(&take_fds[1 + i]);
+	}
+	buffer->dmabufs = dmabufs;
 	return buffer;
 }
 

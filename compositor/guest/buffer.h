@@ -18,12 +18,19 @@ struct wlr_buffer;
  */
 struct oriel_guest_buffer;
 
+/* Planes beside the one with the pixels, as GPUs have for what they know of compressed ones. */
+#define ORIEL_GUEST_BUFFER_EXTRA_PLANES_MAX 3
+
 struct oriel_guest_buffer_attributes {
 	int width, height; /* pixels */
 	uint32_t format; /* DRM fourcc */
 	uint64_t modifier; /* DRM format modifier */
 	uint64_t stride_bytes;
 	uint64_t offset_bytes; /* of the first pixel */
+	size_t extra_plane_count;
+	struct {
+		uint64_t stride_bytes, offset_bytes;
+	} extra_planes[ORIEL_GUEST_BUFFER_EXTRA_PLANES_MAX];
 };
 
 bool oriel_guest_buffer_attributes_equal(const struct oriel_guest_buffer_attributes *a,
@@ -42,6 +49,13 @@ struct oriel_guest_buffer *oriel_guest_buffer_create(
 		const struct oriel_guest_buffer_attributes *attributes,
 		enum oriel_guest_memory memory, int take_fd);
 
+/*
+ * The same of a dma-buf with as many extra planes as the attributes say, whose files, in order, come
+ * after the first. All of take_fds is consumed in every case.
+ */
+struct oriel_guest_buffer *oriel_guest_buffer_create_with_planes(
+		const struct oriel_guest_buffer_attributes *attributes, int *take_fds);
+
 /* The creator's reference. The buffer lives on until its last lock is gone. NULL is fine. */
 void oriel_guest_buffer_drop(struct oriel_guest_buffer *buffer);
 
@@ -53,10 +67,10 @@ struct wlr_buffer *oriel_guest_buffer_get_wlr_buffer(struct oriel_guest_buffer *
 const struct oriel_guest_buffer_attributes *oriel_guest_buffer_get_attributes(
 		const struct oriel_guest_buffer *buffer);
 
-/* The dma-buf, borrowed, or -1 if the memory is none. */
+/* The dma-buf of the pixels, borrowed, or -1 if the memory is none. */
 int oriel_guest_buffer_get_dmabuf_fd(const struct oriel_guest_buffer *buffer);
 
-/* The same for its fences, or NULL. */
+/* All of them, for their fences, or NULL. */
 const struct sb_buffer *oriel_guest_buffer_get_dmabufs(const struct oriel_guest_buffer *buffer);
 
 /* How the buffer's pixels are read. */
