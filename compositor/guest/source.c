@@ -16,6 +16,9 @@ static const struct oriel_source_driver *const drivers[] = {
 #if ORIEL_HAVE_VFIO
 	&oriel_vfio_driver,
 #endif
+#if ORIEL_HAVE_QEMU
+	&oriel_qemu_driver,
+#endif
 	&oriel_synthetic_driver,
 };
 

@@ -79,6 +79,7 @@ struct oriel_source {
 
 /* The drivers, each defined in its own file under drivers/. */
 extern const struct oriel_source_driver oriel_vfio_driver;
+extern const struct oriel_source_driver oriel_qemu_driver;
 extern const struct oriel_source_driver oriel_synthetic_driver;
 
 /* False if memory ran out; then the driver must not call finish. */

@@ -2,6 +2,7 @@
 
 #include <drm_fourcc.h>
 #include <inttypes.h>
+#include <pixman.h>
 #include <stdio.h>
 
 struct validate_format {
@@ -52,6 +53,47 @@ uint32_t oriel_validate_get_opaque_format(uint32_t format) {
 size_t oriel_validate_get_pixel_bytes(uint32_t format) {
 	const struct validate_format *found = format_find(format);
 	return found != NULL ? found->pixel_bytes : 0;
+}
+
+/*
+ * pixman's formats are of words in the CPU's order, where DRM's are of bytes: what is one format on
+ * one machine is another on another.
+ */
+uint32_t oriel_validate_get_format_from_pixman(uint32_t pixman_format) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BY_ORDER(little, big) DRM_FORMAT_##little
+#else
+#define BY_ORDER(little, big) DRM_FORMAT_##big
+#endif
+	switch (pixman_format) {
+	case PIXMAN_a8r8g8b8:
+	case PIXMAN_x8r8g8b8:
+		return BY_ORDER(XRGB8888, BGRX8888);
+	case PIXMAN_a8b8g8r8:
+	case PIXMAN_x8b8g8r8:
+		return BY_ORDER(XBGR8888, RGBX8888);
+	case PIXMAN_r8g8b8a8:
+	case PIXMAN_r8g8b8x8:
+		return BY_ORDER(RGBX8888, XBGR8888);
+	case PIXMAN_b8g8r8a8:
+	case PIXMAN_b8g8r8x8:
+		return BY_ORDER(BGRX8888, XRGB8888);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	case PIXMAN_r5g6b5:
+		return DRM_FORMAT_RGB565;
+	case PIXMAN_b5g6r5:
+		return DRM_FORMAT_BGR565;
+	case PIXMAN_a2r10g10b10:
+	case PIXMAN_x2r10g10b10:
+		return DRM_FORMAT_XRGB2101010;
+	case PIXMAN_a2b10g10r10:
+	case PIXMAN_x2b10g10r10:
+		return DRM_FORMAT_XBGR2101010;
+#endif
+	default:
+		return 0;
+	}
+#undef BY_ORDER
 }
 
 /* The four characters of a fourcc, with those that a terminal might act on left out. */
@@ -133,6 +175,19 @@ bool oriel_validate_buffer(const struct oriel_guest_buffer_attributes *attribute
 				"a picture of %dx%d pixels with a stride of %" PRIu64
 				" bytes ends at byte %" PRIu64 ", its buffer at %" PRIu64,
 				width, height, stride_bytes, end_bytes, size_bytes);
+		return false;
+	}
+	return true;
+}
+
+bool oriel_validate_extra_plane(uint64_t stride_bytes, uint64_t offset_bytes, uint64_t size_bytes,
+		char message[static ORIEL_VALIDATE_MESSAGE_SIZE]) {
+	if (stride_bytes < 1 || stride_bytes > ORIEL_VALIDATE_STRIDE_MAX ||
+			offset_bytes > ORIEL_VALIDATE_OFFSET_MAX || offset_bytes >= size_bytes) {
+		snprintf(message, ORIEL_VALIDATE_MESSAGE_SIZE,
+				"another plane with a stride of %" PRIu64
+				" bytes begins at byte %" PRIu64 ", its buffer ends at %" PRIu64,
+				stride_bytes, offset_bytes, size_bytes);
 		return false;
 	}
 	return true;

@@ -38,6 +38,13 @@
 bool oriel_validate_buffer(const struct oriel_guest_buffer_attributes *attributes,
 		uint64_t size_bytes, char message[static ORIEL_VALIDATE_MESSAGE_SIZE]);
 
+/*
+ * The same for a plane of a buffer beside the one with the pixels. How much memory it takes is known to
+ * the GPU whose modifier it is; that it begins within it can be seen.
+ */
+bool oriel_validate_extra_plane(uint64_t stride_bytes, uint64_t offset_bytes, uint64_t size_bytes,
+		char message[static ORIEL_VALIDATE_MESSAGE_SIZE]);
+
 /* The same for a cursor's picture, which must not be larger than a cursor. */
 bool oriel_validate_cursor(const struct oriel_guest_buffer_attributes *attributes,
 		uint64_t size_bytes, char message[static ORIEL_VALIDATE_MESSAGE_SIZE]);
@@ -51,5 +58,11 @@ size_t oriel_validate_get_pixel_bytes(uint32_t format);
  * oriel_validate_buffer() refuses, comes back as it is.
  */
 uint32_t oriel_validate_get_opaque_format(uint32_t format);
+
+/*
+ * The same format as a format of pixman's (enum pixman_format_code), without its alpha channel. 0 if
+ * there is none that passes.
+ */
+uint32_t oriel_validate_get_format_from_pixman(uint32_t pixman_format);
 
 #endif
