@@ -40,6 +40,7 @@ static const char options_help[] =
 		"      --validate        check the configuration and the guests, then end\n"
 		"      --guest NAME=SOURCE[,output=NAME]\n"
 		"                        show a guest, may be given several times; SOURCE is\n"
+		"                          qemu:PATH  a machine, by QEMU's QMP socket\n"
 		"                          synthetic[:WIDTHxHEIGHT]  a picture of our own\n"
 		"                          vfio:WHERE  a VFIO device: its path\n"
 		"                            /dev/vfio/devices/vfioN, an mdev's UUID or sysfs\n"

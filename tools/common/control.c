@@ -24,7 +24,8 @@ static const uint32_t kind_versions[] = {
 };
 
 struct control {
-	struct control_request request;
+	char *display; /* as it was given */
+	const struct control_request *request; /* NULL until it is asked for, and once it is sent */
 	enum control_state state;
 	char reason[512];
 	struct wl_display *wl_display; /* NULL without a connection */
@@ -68,7 +69,7 @@ static const struct oriel_guest_v1_listener guest_listener = {
 };
 
 static struct oriel_guest_v1 *control_send_request(struct control *control) {
-	const struct control_request *request = &control->request;
+	const struct control_request *request = control->request;
 	switch (request->kind) {
 	case CONTROL_VFIO_DEVICE:
 		return oriel_guest_manager_v1_add_vfio_guest(control->manager, request->guest_name,
@@ -81,18 +82,17 @@ static struct oriel_guest_v1 *control_send_request(struct control *control) {
 	return NULL;
 }
 
-/* All globals are known. */
-static void globals_handle_done(void *data, struct wl_callback *callback, uint32_t serial) {
-	struct control *control = data;
-	wl_callback_destroy(control->globals);
-	control->globals = NULL;
+/* Sends the request once there is one, and all globals are known. */
+static void control_send(struct control *control) {
+	if (control->request == NULL || control->globals != NULL) {
+		return;
+	}
 	if (control->manager == NULL) {
 		control_set_state(control, CONTROL_ENDED, "'%s' is not the control socket of oriel",
-				control->request.display);
-	} else if (control->version < kind_versions[control->request.kind]) {
+				control->display);
+	} else if (control->version < kind_versions[control->request->kind]) {
 		control_set_state(control, CONTROL_ENDED,
-				"this oriel is too old: it does not know of "
-				"such guests");
+				"this oriel is too old: it does not know of such guests");
 	} else {
 		control->guest = control_send_request(control);
 		if (control->guest == NULL) {
@@ -101,6 +101,14 @@ static void globals_handle_done(void *data, struct wl_callback *callback, uint32
 			oriel_guest_v1_add_listener(control->guest, &guest_listener, control);
 		}
 	}
+	control->request = NULL;
+}
+
+static void globals_handle_done(void *data, struct wl_callback *callback, uint32_t serial) {
+	struct control *control = data;
+	wl_callback_destroy(control->globals);
+	control->globals = NULL;
+	control_send(control);
 }
 
 static const struct wl_callback_listener globals_listener = { .done = globals_handle_done };
@@ -130,7 +138,7 @@ static const struct wl_registry_listener registry_listener = {
  * A fd, or -1. Not by wl_display_connect(): that would take WAYLAND_SOCKET, which is for the command.
  */
 static int control_connect(struct control *control) {
-	const char *display = control->request.display;
+	const char *display = control->display;
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	if (display[0] != '/' && (dir == NULL || dir[0] != '/')) {
 		control_set_state(control, CONTROL_ENDED,
@@ -156,12 +164,12 @@ static int control_connect(struct control *control) {
 	return fd;
 }
 
-struct control *control_open(const struct control_request *request) {
+struct control *control_open(const char *display) {
 	struct control *control = calloc(1, sizeof(*control));
-	if (control == NULL) {
+	if (control == NULL || (control->display = strdup(display)) == NULL) {
+		free(control);
 		return NULL;
 	}
-	control->request = *request;
 	wl_log_set_handler_client(handle_log);
 	last_log[0] = '\0';
 	int fd = control_connect(control);
@@ -179,8 +187,15 @@ struct control *control_open(const struct control_request *request) {
 	}
 	wl_registry_add_listener(control->registry, &registry_listener, control);
 	wl_callback_add_listener(control->globals, &globals_listener, control);
-	control_dispatch(control);
+	wl_display_flush(control->wl_display);
 	return control;
+}
+
+void control_ask(struct control *control, const struct control_request *request) {
+	if (control->state == CONTROL_WAITING) {
+		control->request = request;
+		control_send(control);
+	}
 }
 
 void control_close(struct control *control) {
@@ -202,7 +217,12 @@ void control_close(struct control *control) {
 	if (control->wl_display != NULL) {
 		wl_display_disconnect(control->wl_display);
 	}
+	free(control->display);
 	free(control);
+}
+
+enum control_state control_get_state(const struct control *control) {
+	return control->state;
 }
 
 int control_get_fd(const struct control *control) {

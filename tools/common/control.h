@@ -11,7 +11,6 @@ enum control_kind {
 
 /* What oriel is asked to show. */
 struct control_request {
-	const char *display; /* the control socket: a name in XDG_RUNTIME_DIR, or a path */
 	const char *guest_name;
 	const char *output_name; /* may be NULL */
 	enum control_kind kind;
@@ -27,16 +26,21 @@ enum control_state {
 };
 
 /*
- * Connects, and begins to ask: what becomes of it is seen in the state. Never waits for oriel. What
- * request has is borrowed until it is answered. NULL if memory ran out.
+ * Connects to display, a name in XDG_RUNTIME_DIR or a path: whether that worked is seen in the state.
+ * Never waits for oriel. NULL if memory ran out.
  */
-struct control *control_open(const struct control_request *request);
+struct control *control_open(const char *display);
+
+/* Asks for a guest, once. What request has is borrowed until it is answered. */
+void control_ask(struct control *control, const struct control_request *request);
 
 /* NULL is fine. The guest stays. */
 void control_close(struct control *control);
 
 /* Becomes readable when something has come; -1 without a connection. */
 int control_get_fd(const struct control *control);
+
+enum control_state control_get_state(const struct control *control);
 
 /* Takes what has come, without waiting. After an answer, only the end can still come. */
 enum control_state control_dispatch(struct control *control);

@@ -102,12 +102,15 @@ static void options_parse(struct options *options, int argc, char *argv[]) {
 }
 
 /* False after a line. */
-static bool hand_over(const struct control_request *request) {
-	struct control *control = control_open(request);
-	enum control_state state = control != NULL ? control_wait(control) : CONTROL_ENDED;
+static bool hand_over(const char *display, const struct control_request *request) {
+	struct control *control = control_open(display);
 	if (control == NULL) {
 		say("out of memory");
-	} else if (state != CONTROL_ACCEPTED) {
+		return false;
+	}
+	control_ask(control, request);
+	enum control_state state = control_wait(control);
+	if (state != CONTROL_ACCEPTED) {
 		say("%s%s", state == CONTROL_REFUSED ? "refused: " : "", control_get_reason(control));
 	}
 	control_close(control);
@@ -123,7 +126,6 @@ static bool hand_over_device(const struct options *options, const struct device 
 		say("no pidfd: %s", strerror(errno));
 	} else {
 		const struct control_request request = {
-			.display = options->display,
 			.guest_name = options->name != NULL  ? options->name
 					: found_name != NULL ? found_name
 							     : device->sysfs_name,
@@ -132,7 +134,7 @@ static bool hand_over_device(const struct options *options, const struct device 
 			.fd = device->fd,
 			.process_fd = process_fd,
 		};
-		is_accepted = hand_over(&request);
+		is_accepted = hand_over(options->display, &request);
 	}
 	sb_fd_clear(&process_fd);
 	free(found_name);
