@@ -40,7 +40,7 @@ static uint32_t now_msec(void) {
 /* Image */
 
 static bool cursor_is_seen(const struct oriel_cursor *cursor) {
-	return cursor->awake && !cursor->is_grabbed && !cursor->is_replaced;
+	return cursor->awake && !cursor->is_locked && !cursor->is_replaced;
 }
 
 static void cursor_show(struct oriel_cursor *cursor, const char *shape) {
@@ -151,8 +151,17 @@ static bool cursor_is_held(const struct oriel_cursor *cursor) {
 			!wlr_seat_pointer_has_grab(cursor->seat->wlr_seat);
 }
 
+static void cursor_confine(struct oriel_cursor *cursor) {
+	double lx = cursor->wlr_cursor->x;
+	double ly = cursor->wlr_cursor->y;
+	if (oriel_guest_input_confine(&cursor->seat->guest_input, &lx, &ly)) {
+		wlr_cursor_warp_closest(cursor->wlr_cursor, NULL, lx, ly);
+	}
+}
+
 static void cursor_process_motion(struct oriel_cursor *cursor, uint32_t time_msec) {
 	struct wlr_seat *wlr_seat = cursor->seat->wlr_seat;
+	cursor_confine(cursor);
 	double lx = cursor->wlr_cursor->x;
 	double ly = cursor->wlr_cursor->y;
 
@@ -194,7 +203,7 @@ static void cursor_end_frame(struct oriel_cursor *cursor) {
 static void handle_update(void *data) {
 	struct oriel_cursor *cursor = data;
 	cursor->update = NULL;
-	if (cursor->awake && !cursor->is_grabbed && cursor->grab == NULL) {
+	if (cursor->awake && !cursor->is_locked && cursor->grab == NULL) {
 		cursor_process_motion(cursor, now_msec());
 		cursor_end_frame(cursor);
 	}
@@ -229,26 +238,26 @@ static void handle_motion(struct wl_listener *listener, void *data) {
 	cursor_process_motion(cursor, event->time_msec);
 }
 
-/* A guest that has grabbed the input wants distances: those from the last place. */
-static void cursor_process_grabbed_place(struct oriel_cursor *cursor,
+/* A guest that has locked the pointer wants distances: those from the last place. */
+static void cursor_process_locked_place(struct oriel_cursor *cursor,
 		const struct wlr_pointer_motion_absolute_event *event) {
 	double lx, ly;
 	wlr_cursor_absolute_to_layout_coords(
 			cursor->wlr_cursor, &event->pointer->base, event->x, event->y, &lx, &ly);
-	if (!isnan(cursor->grabbed_lx)) {
-		oriel_guest_input_motion(&cursor->seat->guest_input, lx - cursor->grabbed_lx,
-				ly - cursor->grabbed_ly);
+	if (!isnan(cursor->locked_lx)) {
+		oriel_guest_input_motion(&cursor->seat->guest_input, lx - cursor->locked_lx,
+				ly - cursor->locked_ly);
 	}
-	cursor->grabbed_lx = lx;
-	cursor->grabbed_ly = ly;
+	cursor->locked_lx = lx;
+	cursor->locked_ly = ly;
 }
 
 static void handle_motion_absolute(struct wl_listener *listener, void *data) {
 	struct oriel_cursor *cursor = wl_container_of(listener, cursor, motion_absolute);
 	const struct wlr_pointer_motion_absolute_event *event = data;
 	cursor_wake(cursor);
-	if (cursor->is_grabbed) {
-		cursor_process_grabbed_place(cursor, event);
+	if (cursor->is_locked) {
+		cursor_process_locked_place(cursor, event);
 		return;
 	}
 	wlr_cursor_warp_absolute(cursor->wlr_cursor, &event->pointer->base, event->x, event->y);
@@ -340,20 +349,22 @@ static void handle_frame(struct wl_listener *listener, void *data) {
 static void handle_guest_change(struct wl_listener *listener, void *data) {
 	struct oriel_cursor *cursor = wl_container_of(listener, cursor, guest_change);
 	struct wlr_seat *wlr_seat = cursor->seat->wlr_seat;
-	if (cursor->is_grabbed == cursor->seat->guest_input.is_grabbed) {
-		oriel_cursor_update(cursor); /* the guest under the pointer may have the focus now */
-		return;
-	}
-	cursor->is_grabbed = cursor->seat->guest_input.is_grabbed;
-	if (cursor->is_grabbed) {
-		cursor->grabbed_lx = cursor->grabbed_ly = NAN;
+	const struct oriel_guest_input *guest_input = &cursor->seat->guest_input;
+	bool is_new_grab = guest_input->is_grabbed && !cursor->is_grabbed;
+	bool is_other_lock = guest_input->is_locked != cursor->is_locked;
+	cursor->is_grabbed = guest_input->is_grabbed;
+	cursor->is_locked = guest_input->is_locked;
+	if (is_new_grab) {
 		oriel_cursor_end_grab(cursor, cursor->grab);
 		wlr_seat_pointer_end_grab(wlr_seat);
 		wlr_seat_pointer_notify_clear_focus(wlr_seat);
 	}
-	cursor_update_replaced(cursor);
-	cursor_show(cursor, "default");
-	oriel_cursor_update(cursor);
+	if (is_other_lock) {
+		cursor->locked_lx = cursor->locked_ly = NAN;
+		cursor_update_replaced(cursor);
+		cursor_show(cursor, "default");
+	}
+	oriel_cursor_update(cursor); /* the guest under the pointer may have the focus now */
 }
 
 static void handle_guest_cursor(struct wl_listener *listener, void *data) {

@@ -29,7 +29,8 @@ struct oriel_pointer_grab {
  * The pointer: all pointing devices as one, the image, and which client hears of it. There are
  * some ways an event can go, the first that applies:
  *
- * 1. a guest that has grabbed the input takes it: the pointer is hidden then, and stands still;
+ * 1. a guest that has grabbed the input takes it: the pointer is hidden then, and stands still, or,
+ *    if the guest wants places, is kept within the guest's picture;
  * 2. a grab of ours (a window is moved or resized) takes it;
  * 3. while a button is down, the client that got the press keeps the pointer, wherever it is:
  *    Wayland's implicit grab. wlroots' own grabs (popups, drags) choose for themselves;
@@ -54,9 +55,10 @@ struct oriel_cursor {
 	struct oriel_pointer_grab *grab; /* NULL: none is started */
 	double held_lx, held_ly; /* origin of the surface that was pressed on */
 	bool is_grabbed; /* by a guest */
+	bool is_locked; /* by that guest */
 	bool is_replaced; /* by the cursor of the guest that has the pointer */
-	/* Where a device that knows places was last during that grab; NAN: nowhere yet */
-	double grabbed_lx, grabbed_ly;
+	/* Where a device that knows places was last while it is locked; NAN: nowhere yet */
+	double locked_lx, locked_ly;
 	struct wl_event_source *update; /* NULL: no update is under way */
 
 	struct wl_listener motion;

@@ -10,12 +10,37 @@
 /* Who has the input */
 
 static void input_drop_listeners(struct oriel_guest_input *input) {
+	wl_list_remove(&input->sink_pointer.link);
+	wl_list_init(&input->sink_pointer.link);
+	wl_list_remove(&input->sink_leds.link);
+	wl_list_init(&input->sink_leds.link);
 	wl_list_remove(&input->view_state.link);
 	wl_list_init(&input->view_state.link);
 	wl_list_remove(&input->view_cursor.link);
 	wl_list_init(&input->view_cursor.link);
 	wl_list_remove(&input->view_destroy.link);
 	wl_list_init(&input->view_destroy.link);
+}
+
+static void input_update_grab(struct oriel_guest_input *input, bool is_grabbed) {
+	struct oriel_input_sink *sink = input->focus->input;
+	input->is_grabbed = is_grabbed;
+	input->is_grabbed_by_press = false;
+	input->is_locked = is_grabbed && sink->pointer != ORIEL_INPUT_SINK_POINTER_PLACES;
+	oriel_input_sink_release_all(sink);
+	oriel_input_sink_set_relative(sink, input->is_locked);
+}
+
+/* Whoever caught the pointer by a press does not look for keys to get it back. */
+static void handle_sink_pointer(struct wl_listener *listener, void *data) {
+	struct oriel_guest_input *input = wl_container_of(listener, input, sink_pointer);
+	input_update_grab(input, input->is_grabbed && !input->is_grabbed_by_press);
+	wl_signal_emit_mutable(&input->events.change, NULL);
+}
+
+static void handle_sink_leds(struct wl_listener *listener, void *data) {
+	struct oriel_guest_input *input = wl_container_of(listener, input, sink_leds);
+	wl_signal_emit_mutable(&input->events.leds, NULL);
 }
 
 static void handle_view_state(struct wl_listener *listener, void *data) {
@@ -47,27 +72,26 @@ void oriel_guest_input_set_focus(struct oriel_guest_input *input, struct oriel_g
 	}
 	if (input->focus != NULL) {
 		input_drop_listeners(input);
-		oriel_input_sink_release_all(input->focus->input);
-		oriel_input_sink_set_relative(input->focus->input, false);
+		input_update_grab(input, false);
 	}
-	input->is_grabbed = false;
 	input->has_news = false;
 	input->focus = view;
 	if (view != NULL) {
+		wl_signal_add(&view->input->events.pointer, &input->sink_pointer);
+		wl_signal_add(&view->input->events.leds, &input->sink_leds);
 		wl_signal_add(&view->events.state, &input->view_state);
 		wl_signal_add(&view->events.cursor, &input->view_cursor);
 		wl_signal_add(&view->events.destroy, &input->view_destroy);
 	}
 	wl_signal_emit_mutable(&input->events.change, NULL);
+	wl_signal_emit_mutable(&input->events.leds, NULL);
 }
 
 void oriel_guest_input_set_grabbed(struct oriel_guest_input *input, bool is_grabbed) {
 	if (input->focus == NULL || input->is_grabbed == is_grabbed) {
 		return;
 	}
-	input->is_grabbed = is_grabbed;
-	oriel_input_sink_release_all(input->focus->input);
-	oriel_input_sink_set_relative(input->focus->input, is_grabbed);
+	input_update_grab(input, is_grabbed);
 	wl_signal_emit_mutable(&input->events.change, NULL);
 }
 
@@ -76,6 +100,11 @@ void oriel_guest_input_init(struct oriel_guest_input *input, const struct oriel_
 	*input = (struct oriel_guest_input){ .layout = layout, .scene = scene };
 	wl_signal_init(&input->events.change);
 	wl_signal_init(&input->events.cursor);
+	wl_signal_init(&input->events.leds);
+	input->sink_pointer.notify = handle_sink_pointer;
+	wl_list_init(&input->sink_pointer.link);
+	input->sink_leds.notify = handle_sink_leds;
+	wl_list_init(&input->sink_leds.link);
 	input->view_state.notify = handle_view_state;
 	wl_list_init(&input->view_state.link);
 	input->view_cursor.notify = handle_view_cursor;
@@ -95,6 +124,14 @@ struct oriel_guest_view *oriel_guest_input_find(
 	struct oriel_guest_view *view =
 			node != NULL ? oriel_layout_find_by_node(input->layout, node) : NULL;
 	return view != NULL && view->input != NULL ? view : NULL;
+}
+
+bool oriel_guest_input_get_leds(const struct oriel_guest_input *input, uint32_t *ret_leds) {
+	if (input->focus == NULL || !input->focus->input->has_leds) {
+		return false;
+	}
+	*ret_leds = input->focus->input->leds;
+	return true;
 }
 
 bool oriel_guest_input_owns_node(const struct oriel_guest_input *input, const char *sysname) {
@@ -125,7 +162,7 @@ bool oriel_guest_input_key(struct oriel_guest_input *input, uint32_t code, bool 
 }
 
 bool oriel_guest_input_motion(struct oriel_guest_input *input, double dx, double dy) {
-	if (!input->is_grabbed) {
+	if (!input->is_locked) {
 		return false;
 	}
 	oriel_input_sink_motion_relative(input->focus->input, dx, dy);
@@ -139,10 +176,23 @@ bool oriel_guest_input_holds_pointer(const struct oriel_guest_input *input) {
 					oriel_input_sink_has_buttons_down(input->focus->input));
 }
 
+/* Is the pointer on the focused guest's picture, and could only be moved there by distances? */
+static bool input_wants_lock(
+		const struct oriel_guest_input *input, const struct oriel_guest_view *over) {
+	return input->focus != NULL && input->focus == over && !input->is_grabbed &&
+			over->input->pointer == ORIEL_INPUT_SINK_POINTER_DISTANCES;
+}
+
 static bool input_has_pointer(
 		const struct oriel_guest_input *input, const struct oriel_guest_view *over) {
 	return oriel_guest_input_holds_pointer(input) ||
-			(input->focus != NULL && input->focus == over);
+			(input->focus != NULL && input->focus == over &&
+					!input_wants_lock(input, over));
+}
+
+bool oriel_guest_input_confine(const struct oriel_guest_input *input, double *lx, double *ly) {
+	return input->is_grabbed && !input->is_locked &&
+			oriel_guest_view_confine(input->focus, lx, ly);
 }
 
 bool oriel_guest_input_shows_cursor(
@@ -162,7 +212,7 @@ void oriel_guest_input_yield_cursor_plane(
 void oriel_guest_input_point(struct oriel_guest_input *input, struct oriel_guest_view *over,
 		double lx, double ly) {
 	double x, y;
-	if (!input->is_grabbed && input_has_pointer(input, over) &&
+	if (!input->is_locked && input_has_pointer(input, over) &&
 			oriel_guest_view_locate(input->focus, lx, ly, &x, &y)) {
 		oriel_input_sink_motion_absolute(input->focus->input, x, y);
 		input->has_news = true;
@@ -171,6 +221,12 @@ void oriel_guest_input_point(struct oriel_guest_input *input, struct oriel_guest
 
 bool oriel_guest_input_button(struct oriel_guest_input *input, struct oriel_guest_view *over,
 		uint32_t code, bool is_pressed) {
+	/* Where the pointer is has nothing to do with where the guest's is: it is not meant for that. */
+	if (is_pressed && input_wants_lock(input, over)) {
+		oriel_guest_input_set_grabbed(input, true);
+		input->is_grabbed_by_press = input->is_grabbed;
+		return true;
+	}
 	bool is_taken = is_pressed ? input_has_pointer(input, over)
 				   : input->focus != NULL &&
 					oriel_input_sink_is_down(input->focus->input, code);

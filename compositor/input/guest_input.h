@@ -25,8 +25,12 @@ struct wlr_scene;
  *
  * A focused guest gets the keys that oriel has no use for itself, and the pointer while that is on
  * its picture, as places in it. A guest that has grabbed the input gets every key but the few that
- * always work, and the pointer as distances, wherever it is; it is hidden and stands still. Whenever
- * a guest comes by its input in another way, or loses it, all that it holds down is released.
+ * always work, and the pointer wherever it is: as distances, and then it is locked, hidden and stands
+ * still; but if the guest's pointer is moved to places only, it is kept within the guest's picture.
+ * Whenever a guest comes by its input in another way, or loses it, all that it holds down is released.
+ *
+ * A guest whose pointer is moved by distances only has no use for places. A press on its picture, which
+ * is not the guest's own, grabs the input; that ends by itself when its pointer comes to know places.
  *
  * A guest without an input sink has nothing to do with any of this.
  */
@@ -37,15 +41,21 @@ struct oriel_guest_input {
 
 	struct oriel_guest_view *focus; /* with input; may be NULL */
 	bool is_grabbed; /* by focus */
+	bool is_grabbed_by_press;
+	bool is_locked; /* grabbed, and what is told is distances */
 	bool has_news; /* of the pointer or touches, since the last frame */
 
 	struct {
-		/* NULL: focus or is_grabbed changed */
+		/* NULL: focus, is_grabbed, is_locked, or how the focused guest's pointer is moved */
 		struct wl_signal change;
 		/* NULL: the focused guest shows a cursor of its own now, or does no more */
 		struct wl_signal cursor;
+		/* NULL: what oriel_guest_input_get_leds() says may have changed */
+		struct wl_signal leds;
 	} events;
 
+	struct wl_listener sink_pointer;
+	struct wl_listener sink_leds;
 	struct wl_listener view_state;
 	struct wl_listener view_cursor;
 	struct wl_listener view_destroy;
@@ -67,6 +77,12 @@ void oriel_guest_input_set_grabbed(struct oriel_guest_input *input, bool is_grab
 struct oriel_guest_view *oriel_guest_input_find(
 		const struct oriel_guest_input *input, double lx, double ly);
 
+/*
+ * Which LEDs the focused guest wants on the keyboards: enum oriel_input_sink_led. False if that is no
+ * guest's business.
+ */
+bool oriel_guest_input_get_leds(const struct oriel_guest_input *input, uint32_t *ret_leds);
+
 /* Is this input device (eventN) of the host's one that a guest's input is made of? */
 bool oriel_guest_input_owns_node(const struct oriel_guest_input *input, const char *sysname);
 
@@ -78,8 +94,14 @@ bool oriel_guest_input_owns_node(const struct oriel_guest_input *input, const ch
 /* A release is taken by the guest that took the press, if it has not lost its input since. */
 bool oriel_guest_input_key(struct oriel_guest_input *input, uint32_t code, bool is_pressed);
 
-/* By how much the pointing device was moved. Taken by a grab only. */
+/* By how much the pointing device was moved. Taken while the pointer is locked only. */
 bool oriel_guest_input_motion(struct oriel_guest_input *input, double dx, double dy);
+
+/*
+ * Where the pointer may be, of all places, if it is to go to this one: in a grab that does not lock it,
+ * within the guest's picture. False if it may go there.
+ */
+bool oriel_guest_input_confine(const struct oriel_guest_input *input, double *lx, double *ly);
 
 /*
  * Does the guest keep the pointer wherever it is? It does in a grab, and while it holds a button

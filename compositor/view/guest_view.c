@@ -300,6 +300,24 @@ bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, dou
 	return true;
 }
 
+bool oriel_guest_view_confine(const struct oriel_guest_view *view, double *lx, double *ly) {
+	if (view->output == NULL || view->primary.frame == NULL) {
+		return false;
+	}
+	const struct wlr_scene_buffer *picture = view->primary.scene_buffer;
+	const struct wlr_box box = {
+		.x = view->box.x + picture->node.x,
+		.y = view->box.y + picture->node.y,
+		.width = picture->dst_width,
+		.height = picture->dst_height,
+	};
+	if (wlr_box_contains_point(&box, *lx, *ly)) {
+		return false;
+	}
+	wlr_box_closest_point(&box, *lx, *ly, lx, ly);
+	return true;
+}
+
 enum oriel_source_state oriel_guest_view_get_state(const struct oriel_guest_view *view) {
 	enum oriel_source_state state = oriel_source_get_state(view->source);
 	return state == ORIEL_SOURCE_STATE_RUNNING && view->primary.refuses ? ORIEL_SOURCE_STATE_ERROR

@@ -94,6 +94,12 @@ bool oriel_guest_view_locate(const struct oriel_guest_view *view, double lx, dou
 		double *ret_x, double *ret_y);
 
 /*
+ * Moves a point of the layout that is beside the guest's picture to the nearest one that a pointer can
+ * have in it. False if it is in there, or no picture is shown.
+ */
+bool oriel_guest_view_confine(const struct oriel_guest_view *view, double *lx, double *ly);
+
+/*
  * Tells the guest that its monitor is output, which has that box in layout coordinates, or, for NULL,
  * that it has none: what the guest is told when it is shown, for one that is not.
  */

@@ -708,6 +708,193 @@ static void compositor_that_ends_in_a_grab_ends_cleanly(void **state) {
 	scene_finish(&scene);
 }
 
+/* Guests whose pointers are moved one way only */
+
+static void set_pointer(struct scene *scene, enum oriel_input_sink_pointer pointer) {
+	oriel_input_sink_set_pointer(&scene->first->base, pointer);
+	fake_sink_take(scene->first);
+}
+
+static void press_on_a_guest_that_takes_distances_locks_the_pointer_to_it(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	const struct wlr_cursor *pointer = scene.fixture.server->seat->cursor->wlr_cursor;
+	input_move(&scene.input, 64, 72);
+	assert_true(is_pointer_seen_when_idle(&scene));
+	/* The press is for that alone. */
+	input_click(&scene.input, BTN_LEFT);
+	assert_true(is_grabbed(&scene));
+	assert_false(is_pointer_seen_when_idle(&scene));
+	assert_first_got(&scene, "");
+	input_move_by(&scene.input, 3, -2);
+	input_click(&scene.input, BTN_LEFT);
+	input_scroll(&scene.input, 15);
+	input_move(&scene.input, 400, 100);
+	input_move(&scene.input, 402, 101);
+	assert_first_got(&scene, "move 3 -2| button 272 1| button 272 0| axis v 120| move 2 1|");
+	assert_true(pointer->x == 64 && pointer->y == 72);
+	assert_second_got(&scene, "");
+	/* With all of the keys. */
+	type(&scene, KEY_LEFTMETA, KEY_2);
+	assert_first_got(&scene, "key 125 1| key 3 1| key 3 0| key 125 0|");
+
+	/* Either chord gives it back. */
+	press_chord(&scene, KEY_G);
+	fake_sink_take(scene.first);
+	assert_false(is_grabbed(&scene));
+	assert_true(is_pointer_seen_when_idle(&scene));
+	input_click(&scene.input, BTN_RIGHT);
+	assert_true(is_grabbed(&scene));
+	assert_first_got(&scene, "");
+	press_chord(&scene, KEY_ESC);
+	fake_sink_take(scene.first);
+	assert_false(is_grabbed(&scene));
+	assert_true(is_pointer_seen_when_idle(&scene));
+	scene_finish(&scene);
+}
+
+static void guest_that_takes_distances_has_no_pointer_without_a_lock(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	show_cursor(&scene, "a");
+	input_move(&scene.input, 64, 72);
+	focus_first(&scene);
+	/* The guest's cursor is elsewhere: ours is no second one. */
+	assert_true(is_pointer_seen_when_idle(&scene));
+	input_move(&scene.input, 128, 96);
+	input_move_by(&scene.input, 4, 4);
+	input_scroll(&scene.input, 15);
+	assert_first_got(&scene, "");
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_first_got(&scene, "key 42 1| key 30 1| key 30 0| key 42 0|");
+	/* A touch is none of that. */
+	input_touch_down(&scene.input, 1, 64, 72);
+	input_touch_up(&scene.input, 1);
+	input_touch_frame(&scene.input);
+	assert_first_got(&scene, "down 0 250 250, up 0|");
+	scene_finish(&scene);
+}
+
+static void press_on_a_window_over_a_guest_that_takes_distances_locks_nothing(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	focus_first(&scene);
+	show_guest(&scene, KEY_1);
+	fake_sink_take(scene.first);
+	input_move(&scene.input, 128, 96);
+	input_click(&scene.input, BTN_LEFT);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->pointer.focus, window->surface);
+	assert_int_equal(client->pointer.button_count, 2);
+	assert_false(is_grabbed(&scene));
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void pointer_that_comes_to_know_places_ends_the_lock_of_a_press(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	input_move(&scene.input, 64, 72);
+	input_click(&scene.input, BTN_LEFT);
+	input_key(&scene.input, KEY_A, true);
+	assert_first_got(&scene, "key 30 1|");
+	oriel_input_sink_set_pointer(&scene.first->base, ORIEL_INPUT_SINK_POINTER_PLACES);
+	assert_false(is_grabbed(&scene));
+	assert_true(is_pointer_seen_when_idle(&scene));
+	/* And it is where ours is. */
+	assert_first_got(&scene, "key 30 0| place 250 250|");
+	input_move(&scene.input, 128, 96);
+	input_click(&scene.input, BTN_LEFT);
+	assert_first_got(&scene, "place 500 500| button 272 1| button 272 0|");
+	assert_false(is_grabbed(&scene));
+	scene_finish(&scene);
+}
+
+static void grab_by_its_chord_outlives_how_the_pointer_is_moved(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	input_move(&scene.input, 64, 72);
+	grab_first(&scene);
+	input_move_by(&scene.input, 1, 1);
+	assert_first_got(&scene, "move 1 1|");
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_PLACES);
+	assert_true(is_grabbed(&scene));
+	assert_true(is_pointer_seen_when_idle(&scene));
+	input_move(&scene.input, 128, 96);
+	assert_first_got(&scene, "place 250 250| place 500 500|");
+	/* As at a reset. */
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	assert_true(is_grabbed(&scene));
+	assert_false(is_pointer_seen_when_idle(&scene));
+	input_move_by(&scene.input, 1, 1);
+	assert_first_got(&scene, "move 1 1|");
+	scene_finish(&scene);
+}
+
+static void grab_of_a_guest_that_takes_places_keeps_the_pointer_in_its_picture(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_PLACES);
+	const struct wlr_cursor *pointer = scene.fixture.server->seat->cursor->wlr_cursor;
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	show_window(client);
+	input_move(&scene.input, 300, 20);
+	grab_first(&scene);
+	/* It is fetched from where it was. */
+	assert_true(is_pointer_seen_when_idle(&scene));
+	assert_first_got(&scene, "place 1000 0|");
+	assert_true(pointer->x > 255 && pointer->x < 256 && pointer->y == 48);
+	/* A window that is there hears of nothing, and neither does another guest. */
+	input_move(&scene.input, 128, 96);
+	input_click(&scene.input, BTN_LEFT);
+	assert_first_got(&scene, "place 500 500| button 272 1| button 272 0|");
+	input_move_by(&scene.input, 200, 200);
+	assert_first_got(&scene, "place 1000 1000|");
+	assert_true(pointer->x < 256 && pointer->y > 143 && pointer->y < 144);
+	input_move(&scene.input, 400, 72);
+	input_click(&scene.input, BTN_LEFT);
+	assert_first_got(&scene, "place 1000 250| button 272 1| button 272 0|");
+	assert_second_got(&scene, "");
+	xdg_client_roundtrip(client);
+	assert_null(client->pointer.focus);
+	assert_int_equal(client->pointer.button_count, 0);
+	type(&scene, KEY_LEFTMETA, KEY_2);
+	assert_first_got(&scene, "key 125 1| key 3 1| key 3 0| key 125 0|");
+	/* Ours is there but for where the guest shows its own. */
+	show_cursor(&scene, "a");
+	assert_false(is_pointer_seen_when_idle(&scene));
+	move_cursor(&scene, NULL);
+	assert_true(is_pointer_seen_when_idle(&scene));
+
+	press_chord(&scene, KEY_G);
+	fake_sink_take(scene.first);
+	input_move(&scene.input, 400, 72);
+	assert_true(pointer->x == 400 && pointer->y == 72);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void lock_by_a_press_ends_with_the_guests_device(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	set_pointer(&scene, ORIEL_INPUT_SINK_POINTER_DISTANCES);
+	input_move(&scene.input, 64, 72);
+	input_click(&scene.input, BTN_LEFT);
+	assert_true(is_grabbed(&scene));
+	struct oriel_source *source = fixture_get_view(&scene.fixture, "a")->source;
+	oriel_source_set_state(source, ORIEL_SOURCE_STATE_LOST);
+	assert_false(is_grabbed(&scene));
+	assert_true(is_pointer_seen_when_idle(&scene));
+	scene_finish(&scene);
+}
+
 /* Escape */
 
 static void escape_ends_the_grab_and_gives_the_keys_to_the_window(void **state) {
@@ -951,6 +1138,13 @@ int main(void) {
 		cmocka_unit_test(grab_ends_with_the_guests_device_and_not_with_its_picture),
 		cmocka_unit_test(grab_ends_with_the_guest),
 		cmocka_unit_test(compositor_that_ends_in_a_grab_ends_cleanly),
+		cmocka_unit_test(press_on_a_guest_that_takes_distances_locks_the_pointer_to_it),
+		cmocka_unit_test(guest_that_takes_distances_has_no_pointer_without_a_lock),
+		cmocka_unit_test(press_on_a_window_over_a_guest_that_takes_distances_locks_nothing),
+		cmocka_unit_test(pointer_that_comes_to_know_places_ends_the_lock_of_a_press),
+		cmocka_unit_test(grab_by_its_chord_outlives_how_the_pointer_is_moved),
+		cmocka_unit_test(grab_of_a_guest_that_takes_places_keeps_the_pointer_in_its_picture),
+		cmocka_unit_test(lock_by_a_press_ends_with_the_guests_device),
 		cmocka_unit_test(escape_ends_the_grab_and_gives_the_keys_to_the_window),
 		cmocka_unit_test(escape_without_windows_leaves_the_keys_to_nobody),
 		cmocka_unit_test(inhibitor_has_the_bindings_until_escape),
