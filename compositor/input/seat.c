@@ -40,6 +40,7 @@ static void seat_add_keyboard(struct oriel_seat *seat, struct wlr_keyboard *wlr_
 			!wlr_keyboard_group_add_keyboard(seat->keyboard_group, wlr_keyboard)) {
 		wlr_log(WLR_ERROR, "keyboard %s cannot be used", wlr_keyboard->base.name);
 	}
+	oriel_leds_add_keyboard(&seat->leds, wlr_keyboard);
 }
 
 /* What we write into the devices of a guest must not come back as the user's. */
@@ -232,6 +233,8 @@ static bool seat_create_parts(struct oriel_seat *seat, struct wl_display *displa
 		return false;
 	}
 	wlr_seat_set_keyboard(seat->wlr_seat, &seat->keyboard_group->keyboard);
+	oriel_leds_init(&seat->leds, wl_display_get_event_loop(display), &seat->guest_input,
+			seat->keyboard_group);
 
 	seat->cursor = oriel_cursor_create(seat, display, layout, scene);
 	seat->drag = oriel_drag_create(seat, scene);
@@ -298,6 +301,7 @@ void oriel_seat_destroy(struct oriel_seat *seat) {
 	assert(wl_list_empty(&seat->events.focus.listener_list));
 
 	oriel_clipboard_destroy(seat->clipboard);
+	oriel_leds_finish(&seat->leds);
 	oriel_touch_finish(&seat->touch);
 	oriel_guest_input_finish(&seat->guest_input);
 	wl_list_remove(&seat->focus_destroy.link);

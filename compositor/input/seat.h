@@ -6,6 +6,7 @@
 
 #include "input/guest_input.h"
 #include "input/inhibit.h"
+#include "input/leds.h"
 #include "input/touch.h"
 
 struct oriel_clipboard;
@@ -46,6 +47,7 @@ struct oriel_seat {
 	struct oriel_clipboard *clipboard;
 	struct xkb_keymap *keymap; /* of physical keyboards; NULL if none could be compiled */
 	struct wlr_keyboard_group *keyboard_group; /* the physical keyboards */
+	struct oriel_leds leds; /* of those */
 	struct wl_list keyboards; /* oriel_keyboard.link */
 	struct oriel_touch touch;
 	struct oriel_guest_input guest_input;

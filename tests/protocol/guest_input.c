@@ -895,6 +895,57 @@ static void lock_by_a_press_ends_with_the_guests_device(void **state) {
 	scene_finish(&scene);
 }
 
+/* LEDs */
+
+static uint32_t get_leds_when_idle(struct scene *scene) {
+	fixture_step(&scene->fixture, 0);
+	return scene->input.leds;
+}
+
+static void keyboards_show_the_leds_of_the_guest_that_has_the_focus(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	input_type(&scene.input, (const uint32_t[]){ KEY_CAPSLOCK, 0 });
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_CAPS_LOCK);
+	/* Those of a guest that does not say are left alone. */
+	show_guest(&scene, KEY_1);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_CAPS_LOCK);
+
+	oriel_input_sink_set_leds(&scene.first->base, true, 0);
+	assert_int_equal(get_leds_when_idle(&scene), 0);
+	oriel_input_sink_set_leds(&scene.first->base, true,
+			ORIEL_INPUT_SINK_LED_NUM | ORIEL_INPUT_SINK_LED_SCROLL);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK | WLR_LED_SCROLL_LOCK);
+	oriel_input_sink_set_leds(&scene.second->base, true, ORIEL_INPUT_SINK_LED_CAPS);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK | WLR_LED_SCROLL_LOCK);
+
+	/* Whatever is typed, and whatever that means here. */
+	type(&scene, KEY_LEFTSHIFT, KEY_A);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK | WLR_LED_SCROLL_LOCK);
+	input_type(&scene.input, (const uint32_t[]){ KEY_NUMLOCK, 0 });
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK | WLR_LED_SCROLL_LOCK);
+	input_type(&scene.input, (const uint32_t[]){ KEY_CAPSLOCK, 0 });
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK | WLR_LED_SCROLL_LOCK);
+
+	/* Another guest, and none: the seat's own are as the keys have left them. */
+	show_guest(&scene, KEY_2);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_CAPS_LOCK);
+	press_chord(&scene, KEY_ESC);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK);
+	show_guest(&scene, KEY_1);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK | WLR_LED_SCROLL_LOCK);
+	oriel_input_sink_set_leds(&scene.first->base, false, 0);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_NUM_LOCK);
+
+	/* A keyboard that comes shows them too. */
+	oriel_input_sink_set_leds(&scene.first->base, true, ORIEL_INPUT_SINK_LED_SCROLL);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_SCROLL_LOCK);
+	input_unplug(&scene.input);
+	input_plug(&scene.input, &scene.fixture);
+	assert_int_equal(get_leds_when_idle(&scene), WLR_LED_SCROLL_LOCK);
+	scene_finish(&scene);
+}
+
 /* Escape */
 
 static void escape_ends_the_grab_and_gives_the_keys_to_the_window(void **state) {
@@ -1145,6 +1196,7 @@ int main(void) {
 		cmocka_unit_test(grab_by_its_chord_outlives_how_the_pointer_is_moved),
 		cmocka_unit_test(grab_of_a_guest_that_takes_places_keeps_the_pointer_in_its_picture),
 		cmocka_unit_test(lock_by_a_press_ends_with_the_guests_device),
+		cmocka_unit_test(keyboards_show_the_leds_of_the_guest_that_has_the_focus),
 		cmocka_unit_test(escape_ends_the_grab_and_gives_the_keys_to_the_window),
 		cmocka_unit_test(escape_without_windows_leaves_the_keys_to_nobody),
 		cmocka_unit_test(inhibitor_has_the_bindings_until_escape),

@@ -16,7 +16,15 @@
 #include "fixture.h"
 #include "server.h"
 
-static const struct wlr_keyboard_impl keyboard_impl = { .name = "test-keyboard" };
+static void handle_led_update(struct wlr_keyboard *keyboard, uint32_t leds) {
+	struct input *input = wl_container_of(keyboard, input, keyboard);
+	input->leds = leds;
+}
+
+static const struct wlr_keyboard_impl keyboard_impl = {
+	.name = "test-keyboard",
+	.led_update = handle_led_update,
+};
 static const struct wlr_pointer_impl pointer_impl = { .name = "test-pointer" };
 static const struct wlr_touch_impl touch_impl = { .name = "test-touch" };
 

@@ -19,6 +19,7 @@ struct input {
 	struct wlr_keyboard keyboard;
 	struct wlr_pointer pointer;
 	struct wlr_touch touch;
+	uint32_t leds; /* of the keyboard, as they were set last; enum wlr_keyboard_led */
 	uint32_t time_ms; /* of the last event; each is a millisecond after the one before */
 	struct wl_listener backend_destroy;
 };
