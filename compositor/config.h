@@ -64,7 +64,7 @@ struct oriel_config_guest {
 	/* What it borrows is this guest's. Only "qemu" has a place: a path or "handover". */
 	struct oriel_input_sink_options input_options;
 	char *input_where; /* the one in input_options */
-	bool has_clipboard; /* it shares its text; never of a further head */
+	bool has_clipboard; /* its machine shares its text; of all heads or none */
 };
 
 enum oriel_action {

@@ -328,6 +328,7 @@ static bool reader_read_head(struct oriel_config_reader *reader,
 	guest->options.head = (unsigned)head;
 	guest->input_options.head = (unsigned)head;
 	guest->input_options.has_touch = first->input_options.has_touch;
+	guest->has_clipboard = first->has_clipboard;
 	if (!reader_copy(reader, &guest->driver, first->driver) ||
 			!reader_copy(reader, &guest->where, first->where) ||
 			!reader_copy(reader, &guest->machine_name, first->name) ||

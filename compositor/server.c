@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <wlr/backend.h>
 #include <wlr/backend/session.h>
 #include <wlr/render/allocator.h>
@@ -20,8 +21,10 @@
 
 #include "config.h"
 #include "control/control.h"
+#include "guest/guest_clipboard.h"
 #include "guest/input_sink.h"
 #include "guest/source.h"
+#include "input/clipboard.h"
 #include "input/seat.h"
 #include "launch.h"
 #include "shell/xdg.h"
@@ -160,6 +163,17 @@ static bool server_init_scene(struct oriel_server *server) {
 			server->windows_tree != NULL;
 }
 
+/* Of the machine whose display the guest is, or else of the one that has its input. */
+static void server_give_clipboard(struct oriel_server *server, struct oriel_guest_view *view,
+		const struct oriel_config_guest *guest) {
+	static const char driver[] = "qemu";
+	bool is_by_source = strcmp(guest->driver, driver) == 0;
+	oriel_clipboard_add_guest(server->seat->clipboard, view,
+			oriel_guest_clipboard_create(server->loop, driver,
+					guest->machine_name != NULL ? guest->machine_name : guest->name,
+					is_by_source ? guest->where : guest->input_where));
+}
+
 /* NULL after one log line. */
 static struct oriel_source *server_add_guest(
 		struct oriel_server *server, const struct oriel_config_guest *guest) {
@@ -177,6 +191,9 @@ static struct oriel_source *server_add_guest(
 		oriel_guest_view_set_input(view,
 				oriel_input_sink_create(server->loop, guest->input, guest->name,
 						&guest->input_options));
+	}
+	if (guest->has_clipboard) {
+		server_give_clipboard(server, view, guest);
 	}
 	oriel_layout_add(&server->layout, view);
 	return source;

@@ -2,6 +2,34 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
+#include <wlr/util/log.h>
+
+#if ORIEL_HAVE_QEMU
+#include "guest/qemu/clipboard.h"
+#endif
+
+static const struct {
+	const char *name;
+	struct oriel_guest_clipboard *(*ref)(
+			struct wl_event_loop *loop, const char *name, const char *where);
+} drivers[] = {
+#if ORIEL_HAVE_QEMU
+	{ "qemu", oriel_qemu_clipboard_ref },
+#endif
+	{ NULL, NULL },
+};
+
+struct oriel_guest_clipboard *oriel_guest_clipboard_create(struct wl_event_loop *loop,
+		const char *driver, const char *name, const char *where) {
+	for (size_t i = 0; drivers[i].name != NULL; i++) {
+		if (strcmp(drivers[i].name, driver) == 0) {
+			return drivers[i].ref(loop, name, where);
+		}
+	}
+	wlr_log(WLR_ERROR, "guest %s: no clipboard by '%s' in this build", name, driver);
+	return NULL;
+}
 
 void oriel_guest_clipboard_init(struct oriel_guest_clipboard *clipboard,
 		const struct oriel_guest_clipboard_ops *ops) {

@@ -57,6 +57,14 @@ struct oriel_guest_clipboard_ops {
 	void (*destroy)(struct oriel_guest_clipboard *clipboard);
 };
 
+/*
+ * The clipboard of the machine of that place, as the driver has it, which is "qemu": for all guests that
+ * are heads of one machine it is the same one, and the caller has a reference. name, of the machine,
+ * tells those apart that are handed over. NULL after one log line.
+ */
+struct oriel_guest_clipboard *oriel_guest_clipboard_create(struct wl_event_loop *loop,
+		const char *driver, const char *name, const char *where);
+
 void oriel_guest_clipboard_ref(struct oriel_guest_clipboard *clipboard);
 /* NULL is fine. */
 void oriel_guest_clipboard_unref(struct oriel_guest_clipboard *clipboard);

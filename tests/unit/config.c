@@ -1198,8 +1198,8 @@ static void load_heads_are_guests_behind_their_first(void **state) {
 		bool has_touch, has_clipboard;
 	} expected[] = {
 		{ "win", "/run/win.qmp", "DP-1", NULL, "qemu", 0, 2, true, true },
-		{ "win:15", "/run/win.qmp", "DP-3", "win", "qemu", 15, 3, true, false },
-		{ "win:1", "/run/win.qmp", "DP-2", "win", "qemu", 1, 9, true, false },
+		{ "win:15", "/run/win.qmp", "DP-3", "win", "qemu", 15, 3, true, true },
+		{ "win:1", "/run/win.qmp", "DP-2", "win", "qemu", 1, 9, true, true },
 		{ NAME_61, "handover", NULL, NULL, NULL, 0, 11, false, false },
 		{ NAME_61 ":1", "handover", "DP-9", NAME_61, NULL, 1, 14, false, false },
 	};
