@@ -77,8 +77,8 @@ bool oriel_doctor_qemu_aborts_at_reset(const struct oriel_doctor_version *versio
 	/*
 	 * The guest's reset of the device makes the placeholder's texture in a virtual CPU's thread,
 	 * which has no GL context, and gets none (dbus_scanout_texture: assertion "tex_id"). Seen
-	 * in 10.0, 10.2 and 11.1; there is none yet that is known to be without it. Those before
-	 * 10.0 reset in another way.
+	 * in 10.0, 10.2 and 11.1; there is none yet that is known to be without it, and of those
+	 * before 10.0 nothing is known. virtio-gpu without -gl resets in the main thread.
 	 */
 	return version->major >= 10;
 }
@@ -260,8 +260,8 @@ static void judge_gpu(const struct oriel_doctor_qemu_facts *facts,
 				"hw-display-virtio-gpu-gl", "opengl");
 	} else if (oriel_doctor_qemu_aborts_at_reset(version)) {
 		oriel_doctor_report_add(report, ORIEL_DOCTOR_WARNING, subject,
-				"a guest that resets this device, as at a reboot or when UEFI starts "
-				"its system, ends this QEMU (assertion \"tex_id\")");
+				"a guest that resets this device, as UEFI does before it starts a "
+				"system, ends this QEMU (assertion \"tex_id\")");
 		oriel_doctor_report_advise(report,
 				"where 3D is not needed, use virtio-gpu-pci or virtio-vga, without -gl");
 	} else {

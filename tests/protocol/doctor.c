@@ -251,6 +251,44 @@ static void monitor_is_looked_at_where_the_build_can(void **state) {
 	}
 }
 
+/* A real one */
+
+static bool program_exists(const char *name) {
+	char command[64];
+	snprintf(command, sizeof(command), "command -v %s >/dev/null", name);
+	return system(command) == 0;
+}
+
+static void real_machine_is_known_by_its_monitor(void **state) {
+	if (!oriel_source_driver_exists("qemu") || !program_exists("qemu-system-x86_64")) {
+		print_message("no qemu driver in this build, or no QEMU\n");
+		skip();
+	}
+	struct place *place = *state;
+	char monitor[96], qmp[128];
+	snprintf(monitor, sizeof(monitor), "%s/qmp", place->dir);
+	snprintf(qmp, sizeof(qmp), "unix:%s,server=on,wait=off", monitor);
+	struct program machine;
+	/* The second monitor's greeting says that the first one is there. */
+	program_start(&machine,
+			(const char *[]){ "qemu-system-x86_64", "-nodefaults", "-no-user-config",
+					"-S", "-accel", "tcg", "-display", "dbus,p2p=yes", "-device",
+					"virtio-vga,id=gpu0", "-qmp", qmp, "-qmp", "stdio", NULL });
+	program_wait_for(&machine, &machine.out, "QMP");
+	int status = run_doctor(place,
+			(const char *[]){ "qemu", "--qemu", "qemu-system-x86_64", monitor, NULL });
+	program_finish(&machine);
+	unlink(monitor);
+	assert_int_equal(status, 0);
+	assert_says(place, "ok       QEMU ");
+	assert_says(place, "ok       D-Bus display ");
+	assert_says(place, ", prelaunch\n");
+	assert_says(place, "ok       its display    -display dbus,p2p=yes\n");
+	assert_says(place, "ok       its graphics   virtio-vga\n");
+	assert_says(place, "note     its pointer ");
+	assert_says(place, "warning  its processor ");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 	const struct CMUnitTest tests[] = {
@@ -264,6 +302,7 @@ int main(void) {
 		TEST(qemu_without_gl_is_a_warning_only),
 		TEST(qemus_that_hang_are_given_up),
 		TEST(monitor_is_looked_at_where_the_build_can),
+		TEST(real_machine_is_known_by_its_monitor),
 	};
 #undef TEST
 	cmocka_set_message_output(CM_OUTPUT_TAP);
