@@ -13,6 +13,12 @@
 /* Messages handled in one go. The rest waits for the event loop's next turn, and so for nobody long. */
 #define BUS_MESSAGES_MAX 32
 
+/*
+ * Messages that QEMU has not read. What is sent on our own account ends long before; these are answers
+ * to calls, of a QEMU that goes on calling without reading them.
+ */
+#define BUS_BACKLOG_MAX 4096
+
 #define USEC_NS UINT64_C(1000)
 #define MSEC_NS UINT64_C(1000000)
 
@@ -75,6 +81,9 @@ static void bus_process(struct oriel_bus *bus) {
 	bus->depth++;
 	for (int i = 0; i < BUS_MESSAGES_MAX && ret > 0 && !bus->is_destroyed; i++) {
 		ret = sd_bus_process(bus->bus, NULL);
+		if (!bus->is_destroyed && oriel_bus_get_backlog(bus) > BUS_BACKLOG_MAX) {
+			ret = -ENOBUFS;
+		}
 	}
 	if (!bus->is_destroyed) {
 		if (ret < 0) {

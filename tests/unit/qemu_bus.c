@@ -1,0 +1,391 @@
+#include "guest/qemu/bus.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <wayland-server-core.h>
+
+#include <cmocka.h>
+
+#include "fd.h"
+#include "fds.h"
+
+/* D-Bus, spoken by the test on the other end of a socket pair, byte by byte. */
+
+/* What a server says in the handshake: sd-bus asks for all of it in one go. */
+#define HANDSHAKE "DATA\r\nOK 0123456789abcdef0123456789abcdef\r\nAGREE_UNIX_FD\r\n"
+
+#define MESSAGES_PER_TURN 32
+
+enum destroyer {
+	DESTROYER_NONE,
+	DESTROYER_METHOD,
+	DESTROYER_REPLY,
+	DESTROYER_CLOSED,
+};
+
+static struct {
+	int fds_before;
+	struct wl_event_loop *loop;
+	struct oriel_bus *bus; /* NULL: destroyed */
+	int fd; /* QEMU's end */
+	enum destroyer destroyer;
+	unsigned closed, calls, replies, failed_replies;
+} test;
+
+static void destroy_if(enum destroyer destroyer) {
+	if (test.destroyer == destroyer) {
+		oriel_bus_destroy(test.bus);
+		test.bus = NULL;
+	}
+}
+
+static void handle_closed(void *data) {
+	assert_ptr_equal(data, &test);
+	test.closed++;
+	destroy_if(DESTROYER_CLOSED);
+}
+
+static const struct oriel_bus_handler handler = {
+	.closed = handle_closed,
+};
+
+static int handle_call(sd_bus_message *call, void *data, sd_bus_error *ret_error) {
+	test.calls++;
+	destroy_if(DESTROYER_METHOD);
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int handle_reply(sd_bus_message *reply, void *data, sd_bus_error *ret_error) {
+	test.replies++;
+	test.failed_replies += sd_bus_message_is_method_error(reply, NULL) > 0 ? 1 : 0;
+	destroy_if(DESTROYER_REPLY);
+	return 0;
+}
+
+static const sd_bus_vtable vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD("Call", "", "", handle_call, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END,
+};
+
+/* --- the other side --------------------------------------------------------------------------- */
+
+/* Longer than the timers of the bus that there is something to do for. */
+static void settle(void) {
+	struct pollfd pollfd = { .fd = wl_event_loop_get_fd(test.loop), .events = POLLIN };
+	while (poll(&pollfd, 1, 20) > 0) {
+		wl_event_loop_dispatch(test.loop, 0);
+	}
+}
+
+static void say(const char *text) {
+	assert_int_equal(send(test.fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	settle();
+}
+
+static size_t hear(void) {
+	char bytes[4096];
+	ssize_t size, sum = 0;
+	while ((size = recv(test.fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+		sum += size;
+	}
+	return (size_t)sum;
+}
+
+struct raw {
+	uint8_t bytes[256];
+	size_t size;
+};
+
+static void raw_pad(struct raw *raw, size_t to) {
+	while (raw->size % to != 0) {
+		raw->bytes[raw->size++] = 0;
+	}
+}
+
+static void raw_add_u32(struct raw *raw, uint32_t value) {
+	raw_pad(raw, 4);
+	memcpy(raw->bytes + raw->size, &value, sizeof(value));
+	raw->size += sizeof(value);
+}
+
+static void raw_add_field(struct raw *raw, uint8_t code, char type, const char *text, uint32_t value) {
+	raw_pad(raw, 8);
+	const uint8_t start[] = { code, 1, (uint8_t)type, 0 };
+	memcpy(raw->bytes + raw->size, start, sizeof(start));
+	raw->size += sizeof(start);
+	if (text == NULL) {
+		raw_add_u32(raw, value);
+		return;
+	}
+	raw_add_u32(raw, (uint32_t)strlen(text));
+	memcpy(raw->bytes + raw->size, text, strlen(text) + 1);
+	raw->size += strlen(text) + 1;
+}
+
+/* A call of Call (dbus-specification, "Message format"), that says it has so many files. */
+static struct raw make_call(uint32_t serial, uint32_t body_bytes, uint32_t files) {
+	struct raw raw = { .bytes = { 'l', 1, 0, 1 }, .size = 4 };
+	raw_add_u32(&raw, body_bytes);
+	raw_add_u32(&raw, serial);
+	raw_add_u32(&raw, 0);
+	raw_add_field(&raw, 1, 'o', "/oriel/test", 0);
+	raw_add_field(&raw, 2, 's', "oriel.Test", 0);
+	raw_add_field(&raw, 3, 's', "Call", 0);
+	if (files > 0) {
+		raw_add_field(&raw, 9, 'u', NULL, files);
+	}
+	uint32_t fields_bytes = (uint32_t)raw.size - 16;
+	memcpy(raw.bytes + 12, &fields_bytes, sizeof(fields_bytes));
+	raw_pad(&raw, 8);
+	return raw;
+}
+
+/* 0, or -1 with errno of a socket that is full or closed. */
+static int try_raw(const uint8_t *bytes, size_t size, size_t files) {
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(64 * sizeof(int))];
+	} control = { 0 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (files > 0) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(files * sizeof(int));
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(files * sizeof(int));
+		for (size_t i = 0; i < files; i++) {
+			memcpy(CMSG_DATA(header) + i * sizeof(int), &test.fd, sizeof(int));
+		}
+	}
+	ssize_t sent = sendmsg(test.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	assert_true(sent < 0 || sent == (ssize_t)size);
+	return sent < 0 ? -1 : 0;
+}
+
+static void send_call(struct raw raw, size_t files) {
+	assert_int_equal(try_raw(raw.bytes, raw.size, files), 0);
+}
+
+static int setup(void **state) {
+	memset(&test, 0, sizeof(test));
+	test.fds_before = fds_count_open();
+	test.loop = wl_event_loop_create();
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	test.fd = fds[1];
+	test.bus = oriel_bus_create(test.loop, fds[0], &handler, &test);
+	assert_non_null(test.bus);
+	assert_true(sd_bus_add_object_vtable(oriel_bus_get(test.bus), NULL, "/oriel/test",
+				    "oriel.Test", vtable, &test) >= 0);
+	return 0;
+}
+
+static int teardown(void **state) {
+	oriel_bus_destroy(test.bus);
+	wl_event_loop_destroy(test.loop);
+	sb_fd_clear(&test.fd);
+	assert_int_equal(fds_count_open(), test.fds_before);
+	return 0;
+}
+
+static void again(void) {
+	teardown(NULL);
+	setup(NULL);
+}
+
+static void start(void) {
+	assert_true(oriel_bus_start(test.bus));
+	settle();
+	assert_true(hear() > 0);
+	say(HANDSHAKE);
+	assert_int_equal(test.closed, 0);
+	assert_true(oriel_bus_is_open(test.bus));
+}
+
+static void call_qemu(void) {
+	assert_true(sd_bus_call_method_async(oriel_bus_get(test.bus), NULL, NULL, "/q", "q.Q", "Q",
+				    handle_reply, NULL, NULL) >= 0);
+	oriel_bus_flush(test.bus);
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
+static void handshake_is_done_and_calls_go_both_ways(void **state) {
+	start();
+	call_qemu();
+	settle();
+	assert_true(hear() > 0);
+	assert_int_equal(oriel_bus_get_backlog(test.bus), 0);
+	send_call(make_call(7, 0, 0), 0);
+	settle();
+	assert_int_equal(test.calls, 1);
+	assert_true(hear() > 0);
+	assert_int_equal(test.replies, 0);
+}
+
+static void what_was_sent_before_the_handshake_goes_after_it(void **state) {
+	assert_true(oriel_bus_start(test.bus));
+	call_qemu();
+	settle();
+	size_t handshake_bytes = hear();
+	assert_true(handshake_bytes > 0);
+	assert_int_equal(oriel_bus_get_backlog(test.bus), 1);
+	say(HANDSHAKE);
+	assert_true(hear() > 0);
+	assert_int_equal(oriel_bus_get_backlog(test.bus), 0);
+}
+
+/* At each step of the handshake, and after it; a call without an answer fails first. */
+static void other_side_that_closes_is_noticed_once(void **state) {
+	static const char *const texts[] = { "", "D", "DATA\r\n", "DATA\r\nOK 01234567", HANDSHAKE,
+		HANDSHAKE "l", HANDSHAKE "l\1\1\1\1" };
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_true(oriel_bus_start(test.bus));
+		call_qemu();
+		settle();
+		if (texts[i][0] != '\0') {
+			say(texts[i]);
+		}
+		assert_int_equal(test.closed, 0);
+		sb_fd_clear(&test.fd);
+		settle();
+		assert_int_equal(test.closed, 1);
+		assert_int_equal(test.replies, test.failed_replies);
+		assert_false(oriel_bus_is_open(test.bus));
+		/* And whoever does not know it yet does no harm. */
+		assert_true(sd_bus_call_method_async(oriel_bus_get(test.bus), NULL, NULL, "/q",
+					    "q.Q", "Q", handle_reply, NULL, NULL) < 0);
+		oriel_bus_flush(test.bus);
+		settle();
+		assert_int_equal(test.closed, 1);
+		again();
+	}
+}
+
+static void what_is_no_dbus_ends_the_connection(void **state) {
+	static const char *const texts[] = {
+		"HELP\r\nHELP\r\nHELP\r\nHELP\r\n",
+		"REJECTED EXTERNAL\r\nERROR\r\nERROR\r\n",
+		"DATA\r\nOK short\r\nAGREE_UNIX_FD\r\n",
+		HANDSHAKE "HTTP/1.1 400 Bad Request, and so on\r\n",
+		HANDSHAKE "l\1\0\1\377\377\377\377\1\1\1\1\377\377\377\377 and more of it",
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_true(oriel_bus_start(test.bus));
+		settle();
+		/* The last one has zeros in it. */
+		size_t size = i == 4 ? strlen(HANDSHAKE) + 30 : strlen(texts[i]);
+		assert_int_equal(send(test.fd, texts[i], size, MSG_NOSIGNAL), size);
+		settle();
+		assert_int_equal(test.closed, 1);
+		again();
+	}
+	/* Without an end to it. */
+	assert_true(oriel_bus_start(test.bus));
+	char junk[1024];
+	memset(junk, 'D', sizeof(junk));
+	for (int i = 0; i < 1024 && test.closed == 0; i++) {
+		if (send(test.fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			settle();
+		}
+	}
+	settle();
+	assert_int_equal(test.closed, 1);
+}
+
+static void file_that_is_no_socket_is_noticed(void **state) {
+	int fds[2];
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	close(fds[1]);
+	oriel_bus_destroy(test.bus);
+	test.bus = oriel_bus_create(test.loop, fds[0], &handler, &test);
+	if (test.bus != NULL && oriel_bus_start(test.bus)) {
+		settle();
+		assert_int_equal(test.closed, 1);
+	}
+}
+
+static void flood_of_messages_leaves_others_their_turn(void **state) {
+	start();
+	struct raw call = make_call(7, 0, 0);
+	call.bytes[2] = 1; /* no answer is wanted */
+	unsigned sent = 0, turns = 0;
+	while (test.calls < 10000) {
+		while (sent < 10000 && try_raw(call.bytes, call.size, 0) == 0) {
+			sent++;
+		}
+		unsigned before = test.calls;
+		wl_event_loop_dispatch(test.loop, 1000);
+		assert_true(test.calls - before <= MESSAGES_PER_TURN);
+		turns++;
+	}
+	assert_true(turns >= 10000 / MESSAGES_PER_TURN);
+	settle();
+	assert_int_equal(test.calls, 10000);
+	assert_int_equal(test.closed, 0);
+}
+
+static void other_side_that_calls_and_never_reads_is_left(void **state) {
+	start();
+	unsigned sent = 0;
+	while (test.closed == 0 && sent < 100000) {
+		struct raw call = make_call(sent + 1, 0, 0);
+		if (try_raw(call.bytes, call.size, 0) == 0) {
+			sent++;
+		}
+		wl_event_loop_dispatch(test.loop, 0);
+		assert_true(oriel_bus_get_backlog(test.bus) <= 4096 + 1);
+	}
+	assert_int_equal(test.closed, 1);
+	assert_true(sent > 4096);
+}
+
+static void bus_is_destroyed_in_any_handler(void **state) {
+	for (int destroyer = DESTROYER_METHOD; destroyer <= DESTROYER_CLOSED; destroyer++) {
+		start();
+		call_qemu();
+		call_qemu();
+		test.destroyer = destroyer;
+		send_call(make_call(7, 0, 0), 0);
+		send_call(make_call(8, 0, 0), 0);
+		settle();
+		sb_fd_clear(&test.fd); /* calls fail */
+		settle();
+		assert_null(test.bus);
+		assert_int_equal(test.calls, destroyer == DESTROYER_METHOD ? 1 : 2);
+		assert_int_equal(test.replies,
+				destroyer == DESTROYER_METHOD
+						? 0
+						: (destroyer == DESTROYER_REPLY ? 1 : 2));
+		assert_int_equal(test.closed, destroyer == DESTROYER_CLOSED);
+		again();
+	}
+	oriel_bus_destroy(NULL);
+}
+
+#define test_case(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		test_case(handshake_is_done_and_calls_go_both_ways),
+		test_case(what_was_sent_before_the_handshake_goes_after_it),
+		test_case(other_side_that_closes_is_noticed_once),
+		test_case(what_is_no_dbus_ends_the_connection),
+		test_case(file_that_is_no_socket_is_noticed),
+		test_case(flood_of_messages_leaves_others_their_turn),
+		test_case(other_side_that_calls_and_never_reads_is_left),
+		test_case(bus_is_destroyed_in_any_handler),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
