@@ -2,6 +2,7 @@
 
 #include <drm_fourcc.h>
 #include <limits.h>
+#include <pixman.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,6 +258,59 @@ static void pixel_bytes_are_those_of_formats_that_pass(void **state) {
 	assert_int_equal(oriel_validate_get_pixel_bytes(0), 0);
 }
 
+static void extra_plane_begins_within_its_memory(void **state) {
+	static const struct {
+		uint64_t stride_bytes, offset_bytes, size_bytes;
+		bool is_valid;
+	} cases[] = {
+		{ 1, 0, 0, false },
+		{ 1, 0, 1, true },
+		{ 1, 4095, 4096, true },
+		{ 1, 4096, 4096, false },
+		{ 0, 0, 4096, false },
+		{ ORIEL_VALIDATE_STRIDE_MAX, 0, 1, true },
+		{ ORIEL_VALIDATE_STRIDE_MAX + 1, 0, 1, false },
+		{ 1, ORIEL_VALIDATE_OFFSET_MAX, UINT64_MAX, true },
+		{ 1, UINT64_C(1) + ORIEL_VALIDATE_OFFSET_MAX, UINT64_MAX, false },
+		{ UINT64_MAX, UINT64_MAX, UINT64_MAX, false },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		char message[ORIEL_VALIDATE_MESSAGE_SIZE] = "";
+		assert_int_equal(oriel_validate_extra_plane(cases[i].stride_bytes,
+						 cases[i].offset_bytes, cases[i].size_bytes, message),
+				cases[i].is_valid);
+		assert_int_equal(cases[i].is_valid, message[0] == '\0');
+	}
+}
+
+static void format_from_pixman_is_the_same_format(void **state) {
+	static const struct {
+		pixman_format_code_t pixman_format;
+		uint32_t format;
+	} cases[] = {
+		{ PIXMAN_x8r8g8b8, DRM_FORMAT_XRGB8888 },
+		{ PIXMAN_a8r8g8b8, DRM_FORMAT_XRGB8888 },
+		{ PIXMAN_x8b8g8r8, DRM_FORMAT_XBGR8888 },
+		{ PIXMAN_a8b8g8r8, DRM_FORMAT_XBGR8888 },
+		{ PIXMAN_r8g8b8x8, DRM_FORMAT_RGBX8888 },
+		{ PIXMAN_r8g8b8a8, DRM_FORMAT_RGBX8888 },
+		{ PIXMAN_b8g8r8x8, DRM_FORMAT_BGRX8888 },
+		{ PIXMAN_b8g8r8a8, DRM_FORMAT_BGRX8888 },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		uint32_t format = oriel_validate_get_format_from_pixman(cases[i].pixman_format);
+		assert_int_equal(oriel_validate_get_pixel_bytes(format), 4);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		assert_int_equal(format, cases[i].format);
+#endif
+	}
+	static const uint32_t refused[] = { 0, UINT32_MAX, PIXMAN_r8g8b8, PIXMAN_a8,
+		PIXMAN_x1r5g5b5, PIXMAN_yuy2, PIXMAN_a8r8g8b8_sRGB };
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		assert_int_equal(oriel_validate_get_format_from_pixman(refused[i]), 0);
+	}
+}
+
 static void cursor_passes_up_to_its_own_limit(void **state) {
 	static const struct {
 		int width, height;
@@ -317,6 +371,8 @@ int main(void) {
 		cmocka_unit_test(every_modifier_passes),
 		cmocka_unit_test(opaque_format_drops_alpha_only),
 		cmocka_unit_test(pixel_bytes_are_those_of_formats_that_pass),
+		cmocka_unit_test(extra_plane_begins_within_its_memory),
+		cmocka_unit_test(format_from_pixman_is_the_same_format),
 		cmocka_unit_test(cursor_passes_up_to_its_own_limit),
 		cmocka_unit_test(refusal_names_the_numbers),
 	};
