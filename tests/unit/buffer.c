@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <syncbridge/buffer.h>
+
 #include "fake_sync.h"
 #include "fds.h"
 #include "shortage.h"
@@ -189,6 +191,67 @@ static void get_dmabuf_gives_all_attributes(void **state) {
 		}
 	}
 	oriel_guest_buffer_drop(buffer);
+}
+
+/* Two planes in the pixels' dma-bufs, and one in another. */
+static struct oriel_guest_buffer_attributes make_planes(int fds[static 4]) {
+	struct oriel_guest_buffer_attributes attributes = linear;
+	attributes.extra_plane_count = 3;
+	for (size_t i = 0; i < 3; i++) {
+		attributes.extra_planes[i].stride_bytes = 64 + i;
+		attributes.extra_planes[i].offset_bytes = 128 + i;
+	}
+	fds[0] = make_memory(PICTURE_END_BYTES);
+	fds[1] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+	fds[2] = make_memory(PICTURE_END_BYTES);
+	fds[3] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+	return attributes;
+}
+
+static void get_dmabuf_gives_all_planes(void **state) {
+	int fds[4];
+	struct oriel_guest_buffer_attributes attributes = make_planes(fds);
+	struct oriel_guest_buffer *buffer = oriel_guest_buffer_create_with_planes(&attributes, fds);
+	assert_non_null(buffer);
+	struct wlr_dmabuf_attributes dmabuf;
+	assert_true(wlr_buffer_get_dmabuf(oriel_guest_buffer_get_wlr_buffer(buffer), &dmabuf));
+	assert_int_equal(dmabuf.n_planes, 4);
+	assert_int_equal(dmabuf.stride[0], STRIDE_BYTES);
+	assert_int_equal(dmabuf.fd[0], oriel_guest_buffer_get_dmabuf_fd(buffer));
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(dmabuf.stride[1 + i], 64 + i);
+		assert_int_equal(dmabuf.offset[1 + i], 128 + i);
+		assert_true(fcntl(dmabuf.fd[1 + i], F_GETFD) >= 0);
+	}
+	/* Each dma-buf has its fences once. */
+	const struct sb_buffer *dmabufs = oriel_guest_buffer_get_dmabufs(buffer);
+	assert_int_equal(dmabufs->dmabuf_count, 2);
+	assert_int_equal(dmabufs->dmabuf_fds[0], dmabuf.fd[0]);
+	assert_int_equal(dmabufs->dmabuf_fds[1], dmabuf.fd[2]);
+	/* Its rows are not all there is to it. */
+	assert_false(oriel_guest_buffer_can_map(buffer));
+	oriel_guest_buffer_drop(buffer);
+}
+
+static void create_with_planes_without_memory_closes_the_fds(void **state) {
+	int fds[4];
+	struct oriel_guest_buffer_attributes attributes = make_planes(fds);
+	shortage_of_memory_begin(1);
+	assert_null(oriel_guest_buffer_create_with_planes(&attributes, fds));
+	shortage_of_memory_end();
+}
+
+static void attributes_with_other_planes_are_others(void **state) {
+	struct oriel_guest_buffer_attributes a = linear, b = linear;
+	a.extra_plane_count = 1;
+	assert_false(oriel_guest_buffer_attributes_equal(&a, &b));
+	b.extra_plane_count = 1;
+	assert_true(oriel_guest_buffer_attributes_equal(&a, &b));
+	b.extra_planes[0].offset_bytes = 1;
+	assert_false(oriel_guest_buffer_attributes_equal(&a, &b));
+	a.extra_planes[0] = b.extra_planes[0];
+	a.extra_planes[0].stride_bytes = 1;
+	assert_false(oriel_guest_buffer_attributes_equal(&a, &b));
 }
 
 static void get_dmabuf_read_by_the_cpu_is_refused(void **state) {
@@ -378,6 +441,9 @@ int main(void) {
 		TEST(drop_locked_buffer_keeps_its_memory),
 		TEST(create_tells_what_it_was_given),
 		TEST(get_dmabuf_gives_all_attributes),
+		TEST(get_dmabuf_gives_all_planes),
+		TEST(create_with_planes_without_memory_closes_the_fds),
+		TEST(attributes_with_other_planes_are_others),
 		TEST(get_dmabuf_read_by_the_cpu_is_refused),
 		TEST(read_maps_once_and_for_reading_only),
 		TEST(write_is_refused),
