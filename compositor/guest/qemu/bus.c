@@ -10,8 +10,12 @@
 #include "fd.h"
 #include "guest/clock.h"
 
-/* Messages handled in one go. The rest waits for the event loop's next turn, and so for nobody long. */
+/*
+ * Messages handled in one go, and the time for that, which pictures of many megabytes each would take. The
+ * rest waits for the event loop's next turn, so that nobody waits for it long.
+ */
 #define BUS_MESSAGES_MAX 32
+#define BUS_TURN_NS (4 * MSEC_NS)
 
 /*
  * Messages that QEMU has not read. What is sent on our own account ends long before; these are answers
@@ -78,8 +82,11 @@ static void bus_arm(struct oriel_bus *bus) {
 
 static void bus_process(struct oriel_bus *bus) {
 	int ret = 1;
+	uint64_t end_ns = oriel_clock_now_ns() + BUS_TURN_NS;
 	bus->depth++;
-	for (int i = 0; i < BUS_MESSAGES_MAX && ret > 0 && !bus->is_destroyed; i++) {
+	for (int i = 0; i < BUS_MESSAGES_MAX && ret > 0 && !bus->is_destroyed &&
+			(i == 0 || oriel_clock_now_ns() < end_ns);
+			i++) {
 		ret = sd_bus_process(bus->bus, NULL);
 		if (!bus->is_destroyed && oriel_bus_get_backlog(bus) > BUS_BACKLOG_MAX) {
 			ret = -ENOBUFS;

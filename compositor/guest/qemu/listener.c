@@ -11,12 +11,6 @@
 #define MAP_INTERFACE LISTENER_INTERFACE ".Unix.Map"
 #define DMABUF2_INTERFACE LISTENER_INTERFACE ".Unix.ScanoutDMABUF2"
 
-/*
- * Answers that QEMU has not read. It reads them as they come: one with so many waiting never will, and
- * whatever it calls would be one more.
- */
-#define BACKLOG_MAX 256
-
 struct oriel_qemu_listener {
 	struct oriel_bus *bus;
 	const struct oriel_qemu_listener_handler *handler;
@@ -254,16 +248,6 @@ static const sd_bus_vtable dmabuf2_vtable[] = {
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-/* Before each message. What sd-bus answers by itself counts, too. */
-static int listener_handle_message(sd_bus_message *message, void *data, sd_bus_error *ret_error) {
-	struct oriel_qemu_listener *listener = data;
-	if (oriel_bus_get_backlog(listener->bus) < BACKLOG_MAX) {
-		return 0;
-	}
-	sd_bus_close(oriel_bus_get(listener->bus));
-	return 1;
-}
-
 static void listener_handle_closed(void *data) {
 	struct oriel_qemu_listener *listener = data;
 	listener->handler->closed(listener->data);
@@ -275,9 +259,8 @@ static const struct oriel_bus_handler bus_handler = {
 
 static bool listener_serve(struct oriel_qemu_listener *listener) {
 	sd_bus *bus = oriel_bus_get(listener->bus);
-	return sd_bus_add_filter(bus, NULL, listener_handle_message, listener) >= 0 &&
-			sd_bus_add_object_vtable(bus, NULL, LISTENER_PATH, LISTENER_INTERFACE,
-					listener_vtable, listener) >= 0 &&
+	return sd_bus_add_object_vtable(bus, NULL, LISTENER_PATH, LISTENER_INTERFACE,
+			       listener_vtable, listener) >= 0 &&
 			sd_bus_add_object_vtable(bus, NULL, LISTENER_PATH, MAP_INTERFACE,
 					map_vtable, listener) >= 0 &&
 			sd_bus_add_object_vtable(bus, NULL, LISTENER_PATH, DMABUF2_INTERFACE,
