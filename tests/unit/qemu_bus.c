@@ -387,5 +387,6 @@ int main(void) {
 		test_case(other_side_that_calls_and_never_reads_is_left),
 		test_case(bus_is_destroyed_in_any_handler),
 	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
