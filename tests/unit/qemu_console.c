@@ -657,5 +657,6 @@ int main(void) {
 		test_on_rig(input_that_nobody_reads_is_bounded_and_releases_are_not_lost),
 		test_on_rig(place_that_nobody_reads_is_the_last_one_when_a_button_counts),
 	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -575,5 +575,6 @@ int main(void) {
 		test_on_rig(machine_without_memory_is_none_or_whole),
 		test_on_rig(machine_without_files_is_tried_again),
 	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

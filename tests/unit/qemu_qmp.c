@@ -473,5 +473,6 @@ int main(void) {
 		test_case(flood_of_events_leaves_others_their_turn),
 		test_case(connection_is_destroyed_in_any_handler),
 	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
