@@ -6,6 +6,9 @@
  * The two ways take turns in one run, so that whatever else the machine does happens to both. The
  * output's refreshes go on all the while, as they do where anything moves: what was found is read
  * with the next of them, by oriel as by the compositor that a viewer hands its picture to.
+ *
+ * It runs in the VM whose clocks count instructions: time goes on with the work that is done, and
+ * nothing beside the VM is in the figures.
  */
 #include <pthread.h>
 #include <setjmp.h>
