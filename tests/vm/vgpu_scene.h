@@ -23,8 +23,8 @@ struct vgpu_guest;
  * after VGPU_SCENE_STUCK_S seconds by signalling all fences, and the test fails.
  */
 
-#define VGPU_SCENE_WIDTH 128
-#define VGPU_SCENE_HEIGHT 96
+#define VGPU_SCENE_WIDTH 64
+#define VGPU_SCENE_HEIGHT 64
 /* One that is shown, as many as the latch's mailbox holds, and two that do not fit. */
 #define VGPU_SCENE_PAGES 7
 #define VGPU_SCENE_FENCES_MAX 16

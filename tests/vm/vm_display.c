@@ -39,6 +39,13 @@
 
 #define GUESTS_MAX 2
 
+/*
+ * Where the size is not what it is about. A software GPU draws it, on an emulated processor; a
+ * quarter of it is what mbochs has at least.
+ */
+#define SCREEN_WIDTH 320
+#define SCREEN_HEIGHT 256
+
 /* oriel with the guests a and b on its first output. */
 struct display {
 	struct fixture fixture;
@@ -264,17 +271,17 @@ static void paint_padded_stride_shows_every_pixel(void **state) {
 static void flip_shows_other_page(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
-	assert_int_equal(vgpu_guest_set_mode(vgpu, 640, 480, 640, 2), 0);
+	assert_int_equal(vgpu_guest_set_mode(vgpu, 320, 256, 320, 2), 0);
 	vgpu_guest_paint(vgpu, 0, 1);
 	vgpu_guest_paint(vgpu, 1, 2);
-	display_start(display, 640, 480);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 1 });
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 1 });
 	assert_int_equal(vgpu_guest_flip(vgpu, 1), 0);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 2 });
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 2 });
 	/* Back to a buffer that is known, and holds something new. */
 	vgpu_guest_paint(vgpu, 0, 3);
 	assert_int_equal(vgpu_guest_flip(vgpu, 0), 0);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 3 });
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 3 });
 	check_read_path(display_get_view(display, 0));
 }
 
@@ -282,12 +289,12 @@ static void flip_shows_other_page(void **state) {
 static void paint_shown_page_is_seen(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
-	assert_int_equal(vgpu_guest_set_mode(vgpu, 640, 480, 640, 1), 0);
+	assert_int_equal(vgpu_guest_set_mode(vgpu, 320, 256, 320, 1), 0);
 	vgpu_guest_paint(vgpu, 0, 1);
-	display_start(display, 640, 480);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 1 });
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 1 });
 	vgpu_guest_paint(vgpu, 0, 2);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 2 });
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 2 });
 }
 
 static void mode_change_shows_new_mode(void **state) {
@@ -295,11 +302,11 @@ static void mode_change_shows_new_mode(void **state) {
 		int width, virtual_width;
 		struct picture picture;
 	} modes[] = {
-		{ 640, 640, { .width = 640, .height = 480, .seed = 1 } },
-		{ 320, 320, { .width = 320, .height = 240, .seed = 2, .scale = 2 } },
-		{ 640, 672, { .width = 640, .height = 480, .seed = 3 } },
-		{ 160, 160, { .width = 160, .height = 120, .seed = 4, .scale = 4 } },
-		{ 640, 640, { .width = 640, .height = 480, .seed = 5 } },
+		{ 320, 320, { .width = 320, .height = 256, .seed = 1 } },
+		{ 160, 160, { .width = 160, .height = 128, .seed = 2, .scale = 2 } },
+		{ 320, 336, { .width = 320, .height = 256, .seed = 3 } },
+		{ 80, 80, { .width = 80, .height = 64, .seed = 4, .scale = 4 } },
+		{ 320, 320, { .width = 320, .height = 256, .seed = 5 } },
 	};
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
@@ -310,7 +317,7 @@ static void mode_change_shows_new_mode(void **state) {
 				0);
 		vgpu_guest_paint(vgpu, 0, picture->seed);
 		if (!display->is_running) {
-			display_start(display, 640, 480);
+			display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
 		}
 		check_screen(display, picture);
 	}
@@ -336,10 +343,10 @@ static void mode_change_at_800x600_shows_new_mode(void **state) {
 
 static void aspect_other_than_screen_is_letterboxed(void **state) {
 	static const struct picture pictures[] = {
-		{ .width = 640, .height = 320, .seed = 1, .y = 80 },
-		{ .width = 320, .height = 480, .seed = 2, .x = 160 },
-		{ .width = 320, .height = 160, .seed = 3, .y = 80, .scale = 2 },
-		{ .width = 128, .height = 240, .seed = 4, .x = 192, .scale = 2 },
+		{ .width = 320, .height = 160, .seed = 1, .y = 48 },
+		{ .width = 160, .height = 256, .seed = 2, .x = 80 },
+		{ .width = 160, .height = 80, .seed = 3, .y = 48, .scale = 2 },
+		{ .width = 64, .height = 128, .seed = 4, .x = 96, .scale = 2 },
 	};
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
@@ -350,14 +357,14 @@ static void aspect_other_than_screen_is_letterboxed(void **state) {
 				0);
 		vgpu_guest_paint(vgpu, 0, picture->seed);
 		if (!display->is_running) {
-			display_start(display, 640, 480);
+			display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
 		}
 		check_screen(display, picture);
 	}
 }
 
-#define QUARTERS_WIDTH 256
-#define QUARTERS_HEIGHT 128
+#define QUARTERS_WIDTH 128
+#define QUARTERS_HEIGHT 64
 
 /* Each quarter in one colour. */
 static uint32_t get_quarter_colour(int x, int y, int width, int height) {
@@ -388,10 +395,10 @@ static void scale_not_whole_fills_screen_between_black_bars(void **state) {
 	assert_int_equal(vgpu_guest_set_mode(vgpu, QUARTERS_WIDTH, QUARTERS_HEIGHT, QUARTERS_WIDTH, 1),
 			0);
 	paint_quarters(vgpu);
-	display_start(display, 640, 480);
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
 	struct screenshot screenshot = screenshot_take(
 			&display->fixture, fixture_get_output_name(&display->fixture, 0));
-	const struct wlr_box box = { .y = 80, .width = 640, .height = 320 };
+	const struct wlr_box box = { .y = 48, .width = 320, .height = 160 };
 	for (int y = 0; y < screenshot.height; y++) {
 		for (int x = 0; x < screenshot.width; x++) {
 			uint32_t pixel = screenshot_get_pixel(&screenshot, x, y);
@@ -400,8 +407,8 @@ static void scale_not_whole_fills_screen_between_black_bars(void **state) {
 				continue;
 			}
 			assert_int_not_equal(pixel, 0);
-			if (!is_near(x, 0) && !is_near(x, 320) && !is_near(x, 640) &&
-					!is_near(y, 80) && !is_near(y, 240) && !is_near(y, 400)) {
+			if (!is_near(x, 0) && !is_near(x, 160) && !is_near(x, 320) &&
+					!is_near(y, 48) && !is_near(y, 128) && !is_near(y, 208)) {
 				assert_int_equal(pixel,
 						get_quarter_colour(x - box.x, y - box.y, box.width,
 								box.height));
@@ -418,15 +425,15 @@ static void select_guest_shows_it_and_hides_other(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *a = display_add_guest(display, 0);
 	struct vgpu_guest *b = display_add_guest(display, 1);
-	assert_int_equal(vgpu_guest_set_mode(a, 640, 480, 640, 1), 0);
-	assert_int_equal(vgpu_guest_set_mode(b, 320, 480, 320, 2), 0);
+	assert_int_equal(vgpu_guest_set_mode(a, 320, 256, 320, 1), 0);
+	assert_int_equal(vgpu_guest_set_mode(b, 160, 256, 160, 2), 0);
 	vgpu_guest_paint(a, 0, 1);
 	vgpu_guest_paint(b, 0, 2);
 	vgpu_guest_paint(b, 1, 3);
-	display_start(display, 640, 480);
-	const struct picture a_picture = { .width = 640, .height = 480, .seed = 1 };
-	const struct picture b_picture = { .width = 320, .height = 480, .seed = 2, .x = 160 };
-	const struct picture b_flipped = { .width = 320, .height = 480, .seed = 3, .x = 160 };
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
+	const struct picture a_picture = { .width = 320, .height = 256, .seed = 1 };
+	const struct picture b_picture = { .width = 160, .height = 256, .seed = 2, .x = 80 };
+	const struct picture b_flipped = { .width = 160, .height = 256, .seed = 3, .x = 80 };
 
 	/* The first one is selected at first. Nobody asks the other. */
 	check_screen(display, &a_picture);
@@ -503,14 +510,14 @@ static int run_guest(char *argv[]) {
 static void guest_program_ends_keeps_last_frame_and_next_one_shows(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
-	display_start(display, 640, 480);
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
 	/* A device that nobody has programmed is off. */
 	fixture_step_refreshes(&display->fixture, 2);
 	struct oriel_guest_view *view = display_get_view(display, 0);
 	assert_int_equal(oriel_source_get_state(view->source), ORIEL_SOURCE_STATE_OFF);
 
-	const struct picture first = { .width = 640, .height = 480, .seed = 1 };
-	const struct picture second = { .width = 320, .height = 240, .seed = 2, .scale = 2 };
+	const struct picture first = { .width = 320, .height = 256, .seed = 1 };
+	const struct picture second = { .width = 160, .height = 128, .seed = 2, .scale = 2 };
 	struct program program;
 	guest_program_start(&program, vgpu, first.width, first.height, first.seed);
 	check_screen(display, &first);
@@ -538,11 +545,11 @@ static bool view_is_blank(struct fixture *fixture, void *data) {
 static void reset_keeps_last_frame_then_a_text_then_shows_next_program(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
-	const struct picture last = { .width = 160, .height = 120, .seed = 1, .scale = 4 };
-	const struct picture next = { .width = 320, .height = 240, .seed = 2, .scale = 2 };
+	const struct picture last = { .width = 80, .height = 64, .seed = 1, .scale = 4 };
+	const struct picture next = { .width = 160, .height = 128, .seed = 2, .scale = 2 };
 	assert_int_equal(vgpu_guest_set_mode(vgpu, last.width, last.height, last.width, 1), 0);
 	vgpu_guest_paint(vgpu, 0, last.seed);
-	display_start(display, 640, 480);
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
 	check_screen(display, &last);
 	struct oriel_guest_view *view = display_get_view(display, 0);
 
@@ -568,18 +575,18 @@ static void reset_and_new_mode_within_grace_never_blanks(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *a = display_add_guest(display, 0);
 	struct vgpu_guest *b = display_add_guest(display, 1);
-	assert_int_equal(vgpu_guest_set_mode(a, 640, 480, 640, 1), 0);
-	assert_int_equal(vgpu_guest_set_mode(b, 640, 480, 640, 1), 0);
+	assert_int_equal(vgpu_guest_set_mode(a, 320, 256, 320, 1), 0);
+	assert_int_equal(vgpu_guest_set_mode(b, 320, 256, 320, 1), 0);
 	vgpu_guest_paint(a, 0, 1);
 	vgpu_guest_paint(b, 0, 2);
-	display_start(display, 640, 480);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 1 });
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 1 });
 	struct oriel_guest_view *a_view = display_get_view(display, 0);
 	struct oriel_guest_view *b_view = display_get_view(display, 1);
 
 	assert_int_equal(vgpu_guest_reset(a), 0);
 	fixture_step_until(&display->fixture, view_is_off, a_view);
-	assert_int_equal(vgpu_guest_set_mode(a, 320, 240, 320, 1), 0);
+	assert_int_equal(vgpu_guest_set_mode(a, 160, 128, 160, 1), 0);
 	vgpu_guest_paint(a, 0, 3);
 	fixture_step_refreshes(&display->fixture, 2);
 	assert_int_equal(oriel_source_get_state(a_view->source), ORIEL_SOURCE_STATE_RUNNING);
@@ -587,7 +594,7 @@ static void reset_and_new_mode_within_grace_never_blanks(void **state) {
 
 	/* b's grace begins later: when it is over, so would be a's. */
 	display_select(display, 1);
-	check_screen(display, &(struct picture){ .width = 640, .height = 480, .seed = 2 });
+	check_screen(display, &(struct picture){ .width = 320, .height = 256, .seed = 2 });
 	assert_int_equal(vgpu_guest_disable(b), 0);
 	fixture_step_until(&display->fixture, view_is_off, b_view);
 	fixture_step_until(&display->fixture, view_is_blank, b_view);
@@ -595,7 +602,7 @@ static void reset_and_new_mode_within_grace_never_blanks(void **state) {
 
 	display_select(display, 0);
 	check_screen(display,
-			&(struct picture){ .width = 320, .height = 240, .seed = 3, .scale = 2 });
+			&(struct picture){ .width = 160, .height = 128, .seed = 3, .scale = 2 });
 }
 
 static bool source_is_lost(struct fixture *fixture, void *data) {
@@ -607,10 +614,10 @@ static bool source_is_lost(struct fixture *fixture, void *data) {
 static void remove_device_keeps_last_frame_then_a_text(void **state) {
 	struct display *display = *state;
 	struct vgpu_guest *vgpu = display_add_guest(display, 0);
-	const struct picture last = { .width = 160, .height = 120, .seed = 1, .scale = 4 };
+	const struct picture last = { .width = 160, .height = 128, .seed = 1, .scale = 2 };
 	assert_int_equal(vgpu_guest_set_mode(vgpu, last.width, last.height, last.width, 1), 0);
 	vgpu_guest_paint(vgpu, 0, last.seed);
-	display_start(display, 640, 480);
+	display_start(display, SCREEN_WIDTH, SCREEN_HEIGHT);
 	check_screen(display, &last);
 	struct oriel_guest_view *view = display_get_view(display, 0);
 
