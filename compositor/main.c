@@ -88,7 +88,7 @@ static bool run(struct oriel_server *server, const char *session_command) {
 		return false;
 	}
 	wlr_log(WLR_INFO, "running on WAYLAND_DISPLAY=%s", socket);
-	if (session_command != NULL && !oriel_launch(session_command)) {
+	if (session_command != NULL && !oriel_launch(session_command, &server->files)) {
 		return false;
 	}
 	wl_display_run(server->display);

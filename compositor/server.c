@@ -88,7 +88,7 @@ static void server_handle_action(struct wl_listener *listener, void *data) {
 		server_show_guest(server, binding->argument);
 		break;
 	case ORIEL_ACTION_EXEC:
-		oriel_launch(binding->argument);
+		oriel_launch(binding->argument, &server->files);
 		break;
 	case ORIEL_ACTION_CLOSE:
 		oriel_xdg_shell_close_focused(server->xdg_shell);
@@ -323,6 +323,7 @@ struct oriel_server *oriel_server_create(const struct oriel_config *config) {
 		return NULL;
 	}
 	server->config = config;
+	oriel_launch_raise_files(&server->files);
 	server->render_sync.drm_fd = -1;
 	wl_list_init(&server->action.link);
 	wl_list_init(&server->focus.link);

@@ -2,6 +2,7 @@
 #define ORIEL_SERVER_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <wayland-server-core.h>
 
 #include "bridge/render_sync.h"
@@ -24,6 +25,7 @@ struct wlr_session;
 /* The whole compositor: it makes every part and joins them. */
 struct oriel_server {
 	const struct oriel_config *config;
+	struct rlimit files; /* of the programs that it starts */
 	struct wl_display *display;
 	struct wl_event_loop *loop;
 	struct wlr_backend *backend;

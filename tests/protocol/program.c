@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wayland-client.h>
@@ -379,6 +380,28 @@ static void grim_takes_the_guests_picture(void **state) {
 	screenshot_finish(&screenshot);
 }
 
+static void oriel_may_open_more_files_than_the_session(void **state) {
+	struct place *place = *state;
+	struct rlimit before, lowered;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	lowered = (struct rlimit){ .rlim_cur = 200, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lowered), 0);
+	char command[256];
+	snprintf(command, sizeof(command), "ulimit -S -n >%s", place->fifo);
+	free(start_oriel_session(place, (const char *[]){ "-s", command, NULL }));
+	FILE *fifo = fopen(place->fifo, "r");
+	assert_non_null(fifo);
+	unsigned long soft = 0;
+	assert_int_equal(fscanf(fifo, "%lu", &soft), 1);
+	fclose(fifo);
+	struct rlimit own;
+	assert_int_equal(prlimit(place->program.pid, RLIMIT_NOFILE, NULL, &own), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(soft, 200);
+	assert_int_equal(own.rlim_cur, before.rlim_max);
+	assert_ends_with_status_0_and_leaves_nothing(place, SIGTERM);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 	const struct CMUnitTest tests[] = {
@@ -397,6 +420,7 @@ int main(void) {
 		TEST(sigusr1_prints_the_table_and_goes_on),
 		TEST(two_at_a_time_have_sockets_of_their_own),
 		TEST(guest_that_cannot_be_opened_is_named_and_the_others_go_on),
+		TEST(oriel_may_open_more_files_than_the_session),
 		TEST(grim_takes_the_guests_picture),
 	};
 #undef TEST
