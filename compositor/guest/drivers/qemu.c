@@ -158,19 +158,29 @@ static void qemu_handle_seen(struct oriel_source *source, enum oriel_guest_plane
 	}
 }
 
+/* What a machine does without any monitor is seldom of use: so the first head always has one. */
 static void qemu_handle_set_monitor(
 		struct oriel_source *source, const struct oriel_guest_monitor *monitor) {
 	struct qemu *qemu = qemu_from_source(source);
-	if (qemu->edid == ORIEL_SOURCE_EDID_FOLLOW || monitor == NULL) {
-		oriel_qemu_console_set_monitor(qemu->console, monitor);
-	} else if (qemu->edid == ORIEL_SOURCE_EDID_MODE) {
-		oriel_qemu_console_set_monitor(qemu->console, &qemu->monitor);
+	bool is_first = oriel_qemu_console_get_number(qemu->console) == 0;
+	if (qemu->edid == ORIEL_SOURCE_EDID_NONE || (monitor == NULL && is_first)) {
+		return;
 	}
+	bool is_other = monitor != NULL && qemu->edid == ORIEL_SOURCE_EDID_MODE;
+	oriel_qemu_console_set_monitor(qemu->console, is_other ? &qemu->monitor : monitor);
 }
 
 static bool qemu_handle_adopt(
 		struct oriel_source *source, enum oriel_source_handover handover, int take_fd) {
 	struct qemu *qemu = qemu_from_source(source);
+	if (oriel_qemu_console_get_number(qemu->console) != 0) {
+		wlr_log(WLR_ERROR,
+				"guest %s: qemu: a machine is handed over to guest %s, its first head",
+				oriel_source_get_name(source),
+				oriel_qemu_machine_get_name(qemu->machine));
+		sb_fd_clear(&take_fd);
+		return false;
+	}
 	switch (handover) {
 	case ORIEL_SOURCE_HANDOVER_QEMU_DBUS:
 		return oriel_qemu_machine_adopt(qemu->machine, ORIEL_QEMU_CHANNEL_DBUS, take_fd);
