@@ -1,5 +1,6 @@
 #include "guest/qemu/bus.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -16,6 +17,8 @@
 
 #include "fd.h"
 #include "fds.h"
+#include "guest/qemu/gate.h"
+#include "guest/qemu/wire.h"
 
 /* D-Bus, spoken by the test on the other end of a socket pair, byte by byte. */
 
@@ -37,7 +40,8 @@ static struct {
 	struct oriel_bus *bus; /* NULL: destroyed */
 	int fd; /* QEMU's end */
 	enum destroyer destroyer;
-	unsigned closed, calls, replies, failed_replies;
+	unsigned closed, calls, replies, failed_replies, files;
+	uint64_t bytes, bytes_sum; /* of the last Bytes */
 } test;
 
 static void destroy_if(enum destroyer destroyer) {
@@ -70,8 +74,33 @@ static int handle_reply(sd_bus_message *reply, void *data, sd_bus_error *ret_err
 	return 0;
 }
 
+static int handle_files(sd_bus_message *call, void *data, sd_bus_error *ret_error) {
+	int fds[2];
+	if (sd_bus_message_read(call, "hh", &fds[0], &fds[1]) < 0) {
+		return sd_bus_reply_method_errnof(call, EINVAL, "no files");
+	}
+	for (int i = 0; i < 2; i++) {
+		test.files += fcntl(fds[i], F_GETFD) == FD_CLOEXEC ? 1 : 0;
+	}
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int handle_bytes(sd_bus_message *call, void *data, sd_bus_error *ret_error) {
+	const void *bytes;
+	size_t size;
+	assert_true(sd_bus_message_read_array(call, 'y', &bytes, &size) >= 0);
+	test.bytes = size;
+	test.bytes_sum = 0;
+	for (size_t i = 0; i < size; i++) {
+		test.bytes_sum += ((const uint8_t *)bytes)[i] * (uint64_t)(i % 251 + 1);
+	}
+	return sd_bus_reply_method_return(call, NULL);
+}
+
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD("Files", "hh", "", handle_files, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("Bytes", "ay", "", handle_bytes, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Call", "", "", handle_call, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
 };
@@ -81,7 +110,7 @@ static const sd_bus_vtable vtable[] = {
 /* Longer than the timers of the bus that there is something to do for. */
 static void settle(void) {
 	struct pollfd pollfd = { .fd = wl_event_loop_get_fd(test.loop), .events = POLLIN };
-	while (poll(&pollfd, 1, 20) > 0) {
+	while (poll(&pollfd, 1, 3) > 0) {
 		wl_event_loop_dispatch(test.loop, 0);
 	}
 }
@@ -101,7 +130,7 @@ static size_t hear(void) {
 }
 
 struct raw {
-	uint8_t bytes[256];
+	uint8_t bytes[512];
 	size_t size;
 };
 
@@ -126,26 +155,46 @@ static void raw_add_field(struct raw *raw, uint8_t code, char type, const char *
 		raw_add_u32(raw, value);
 		return;
 	}
-	raw_add_u32(raw, (uint32_t)strlen(text));
+	if (type == 'g') {
+		raw->bytes[raw->size++] = (uint8_t)strlen(text);
+	} else {
+		raw_add_u32(raw, (uint32_t)strlen(text));
+	}
 	memcpy(raw->bytes + raw->size, text, strlen(text) + 1);
 	raw->size += strlen(text) + 1;
 }
 
-/* A call of Call (dbus-specification, "Message format"), that says it has so many files. */
-static struct raw make_call(uint32_t serial, uint32_t body_bytes, uint32_t files) {
-	struct raw raw = { .bytes = { 'l', 1, 0, 1 }, .size = 4 };
+/* The header of a call (D-Bus specification, "Message Format"), that says it has so many files. */
+static struct raw make_header(const char *method, const char *signature, uint32_t serial,
+		uint32_t body_bytes, uint32_t files) {
+	struct raw raw = { .bytes = { ORIEL_WIRE_FIRST_BYTE, 1, 0, 1 }, .size = 4 };
 	raw_add_u32(&raw, body_bytes);
 	raw_add_u32(&raw, serial);
 	raw_add_u32(&raw, 0);
 	raw_add_field(&raw, 1, 'o', "/oriel/test", 0);
 	raw_add_field(&raw, 2, 's', "oriel.Test", 0);
-	raw_add_field(&raw, 3, 's', "Call", 0);
+	raw_add_field(&raw, 3, 's', method, 0);
+	if (signature != NULL) {
+		raw_add_field(&raw, 8, 'g', signature, 0);
+	}
 	if (files > 0) {
 		raw_add_field(&raw, 9, 'u', NULL, files);
 	}
 	uint32_t fields_bytes = (uint32_t)raw.size - 16;
 	memcpy(raw.bytes + 12, &fields_bytes, sizeof(fields_bytes));
 	raw_pad(&raw, 8);
+	return raw;
+}
+
+static struct raw make_call(uint32_t serial) {
+	return make_header("Call", NULL, serial, 0, 0);
+}
+
+/* Files(0, 1) */
+static struct raw make_files_call(uint32_t files) {
+	struct raw raw = make_header("Files", "hh", 7, 8, files);
+	raw_add_u32(&raw, 0);
+	raw_add_u32(&raw, 1);
 	return raw;
 }
 
@@ -227,7 +276,7 @@ static void handshake_is_done_and_calls_go_both_ways(void **state) {
 	settle();
 	assert_true(hear() > 0);
 	assert_int_equal(oriel_bus_get_backlog(test.bus), 0);
-	send_call(make_call(7, 0, 0), 0);
+	send_call(make_call(7), 0);
 	settle();
 	assert_int_equal(test.calls, 1);
 	assert_true(hear() > 0);
@@ -318,7 +367,7 @@ static void file_that_is_no_socket_is_noticed(void **state) {
 
 static void flood_of_messages_leaves_others_their_turn(void **state) {
 	start();
-	struct raw call = make_call(7, 0, 0);
+	struct raw call = make_call(7);
 	call.bytes[2] = 1; /* no answer is wanted */
 	unsigned sent = 0, turns = 0;
 	while (test.calls < 10000) {
@@ -340,7 +389,7 @@ static void other_side_that_calls_and_never_reads_is_left(void **state) {
 	start();
 	unsigned sent = 0;
 	while (test.closed == 0 && sent < 100000) {
-		struct raw call = make_call(sent + 1, 0, 0);
+		struct raw call = make_call(sent + 1);
 		if (try_raw(call.bytes, call.size, 0) == 0) {
 			sent++;
 		}
@@ -357,8 +406,8 @@ static void bus_is_destroyed_in_any_handler(void **state) {
 		call_qemu();
 		call_qemu();
 		test.destroyer = destroyer;
-		send_call(make_call(7, 0, 0), 0);
-		send_call(make_call(8, 0, 0), 0);
+		send_call(make_call(7), 0);
+		send_call(make_call(8), 0);
 		settle();
 		sb_fd_clear(&test.fd); /* calls fail */
 		settle();
@@ -374,6 +423,226 @@ static void bus_is_destroyed_in_any_handler(void **state) {
 	oriel_bus_destroy(NULL);
 }
 
+/* --- files and bodies ------------------------------------------------------------------------- */
+
+static void files_come_with_their_call(void **state) {
+	start();
+	for (unsigned i = 1; i <= 3; i++) {
+		send_call(make_files_call(2), 2);
+		settle();
+		assert_int_equal(test.files, 2 * i);
+	}
+	/* In pieces: the header's first byte has the files. */
+	struct raw raw = make_files_call(2);
+	for (size_t i = 0; i < raw.size; i++) {
+		assert_int_equal(try_raw(raw.bytes + i, 1, i == 0 ? 2 : 0), 0);
+		wl_event_loop_dispatch(test.loop, 0);
+	}
+	settle();
+	assert_int_equal(test.files, 8);
+	assert_int_equal(test.closed, 0);
+}
+
+static void files_that_are_not_as_said_end_the_connection(void **state) {
+	static const struct {
+		uint32_t said;
+		size_t sent;
+	} cases[] = { { 1, 2 }, { 3, 2 }, { 0, 1 }, { 2, 1 }, { 9, 9 }, { 64, 64 },
+		{ UINT32_MAX, 2 } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		start();
+		send_call(make_files_call(cases[i].said), cases[i].sent);
+		settle();
+		assert_int_equal(test.closed, 1);
+		assert_int_equal(test.files, 0);
+		again();
+	}
+	/* As many as there may be, to a call that wants two of them. */
+	start();
+	send_call(make_files_call(ORIEL_BUS_GATE_FILES_MAX), ORIEL_BUS_GATE_FILES_MAX);
+	settle();
+	assert_int_equal(test.files, 2);
+	assert_int_equal(test.closed, 0);
+	/* Said and not sent. */
+	send_call(make_files_call(2), 0);
+	settle();
+	assert_int_equal(test.closed, 1);
+}
+
+static void files_where_none_may_be_end_the_connection(void **state) {
+	/* In the handshake, */
+	assert_true(oriel_bus_start(test.bus));
+	settle();
+	assert_int_equal(try_raw((const uint8_t *)"DATA\r\n", 6, 1), 0);
+	settle();
+	assert_int_equal(test.closed, 1);
+	again();
+	/* with the body, whatever there is of it, */
+	for (size_t at = 1; at <= 8; at += 7) {
+		start();
+		struct raw raw = make_files_call(2);
+		assert_int_equal(try_raw(raw.bytes, raw.size - at, 2), 0);
+		settle();
+		assert_int_equal(try_raw(raw.bytes + raw.size - at, at, 1), 0);
+		settle();
+		assert_int_equal(test.closed, 1);
+		assert_int_equal(test.files, 0);
+		again();
+	}
+	/* and with what is no call. */
+	for (uint8_t type = 2; type <= 4; type++) {
+		start();
+		struct raw raw = make_files_call(2);
+		raw.bytes[1] = type;
+		send_call(raw, 2);
+		settle();
+		assert_int_equal(test.closed, 1);
+		again();
+	}
+}
+
+static void files_of_a_call_that_never_ends_are_few(void **state) {
+	start();
+	int fds_before = fds_count_open();
+	struct raw raw = make_header("Bytes", "ay", 7, 1000000, 0);
+	send_call(raw, 0);
+	for (int i = 0; i < 10 && try_raw((const uint8_t *)"xxxx", 4, 60) == 0; i++) {
+		settle();
+	}
+	assert_int_equal(test.closed, 1);
+	assert_true(fds_count_open() <= fds_before);
+	again();
+	start();
+	fds_before = fds_count_open();
+	raw = make_files_call(2);
+	for (size_t i = 0; i < 20 && try_raw(raw.bytes + i, 1, 4) == 0; i++) {
+		settle();
+		assert_true(fds_count_open() <= fds_before + ORIEL_BUS_GATE_FILES_MAX);
+	}
+	assert_int_equal(test.closed, 1);
+}
+
+static struct raw make_answer(uint8_t type, const char *error) {
+	struct raw raw = { .bytes = { ORIEL_WIRE_FIRST_BYTE, type, 1, 1 }, .size = 4 };
+	raw_add_u32(&raw, 5);
+	raw_add_u32(&raw, 9);
+	raw_add_u32(&raw, 0);
+	raw_add_field(&raw, 5, 'u', NULL, 3);
+	if (error != NULL) {
+		raw_add_field(&raw, 4, 's', error, 0);
+	}
+	raw_add_field(&raw, 7, 's', ":1.2", 0);
+	raw_add_field(&raw, 6, 's', "org.qemu-x", 0);
+	raw_add_field(&raw, 8, 'g', "s", 0);
+	uint32_t fields_bytes = (uint32_t)raw.size - 16;
+	memcpy(raw.bytes + 12, &fields_bytes, sizeof(fields_bytes));
+	raw_pad(&raw, 8);
+	raw_add_u32(&raw, 0);
+	raw.bytes[raw.size++] = 0;
+	return raw;
+}
+
+/*
+ * Each byte of a message made another: it is taken, refused, waited for or the end, and no file is left
+ * when the connection has ended, nor, as the leak sanitizer has it, any memory.
+ */
+static void message_leaves_nothing_whatever_is_wrong_with_it(void **state) {
+	static const uint8_t changes[] = { 0x01, 0x08, 0x20, 0x80, 0xff };
+	struct raw signal = make_header("Files", "hh", 7, 8, 0);
+	signal.bytes[1] = 4;
+	raw_add_u32(&signal, 0);
+	raw_add_u32(&signal, 1);
+	struct raw dict = make_header("Bytes", "a{s(iav)}", 7, 8, 0);
+	raw_add_u32(&dict, 0);
+	raw_add_u32(&dict, 0);
+	const struct {
+		struct raw raw;
+		size_t files;
+	} messages[] = {
+		{ make_files_call(2), 2 },
+		{ make_answer(2, NULL), 0 },
+		{ make_answer(3, "org.qemu.Error"), 0 },
+		{ signal, 0 },
+		{ dict, 0 },
+	};
+	start();
+	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+		send_call(messages[i].raw, messages[i].files);
+		settle();
+		assert_int_equal(test.closed, 0);
+		for (size_t at = 0; at < messages[i].raw.size * sizeof(changes); at++) {
+			struct raw raw = messages[i].raw;
+			raw.bytes[at / sizeof(changes)] ^= changes[at % sizeof(changes)];
+			send_call(raw, messages[i].files);
+			settle();
+			/* What follows would be the rest of one that became longer. */
+			unsigned calls_before = test.calls;
+			(void)try_raw(make_call(8).bytes, make_call(8).size, 0);
+			settle();
+			if (test.closed > 0 || test.calls == calls_before) {
+				again();
+				start();
+			}
+		}
+	}
+}
+
+static void header_that_is_too_long_ends_the_connection(void **state) {
+	for (uint32_t size = ORIEL_WIRE_HEAD_MAX - 8; size <= ORIEL_WIRE_HEAD_MAX + 8; size += 8) {
+		start();
+		struct raw raw = make_call(7);
+		uint32_t fields_bytes = size - 16;
+		memcpy(raw.bytes + 12, &fields_bytes, sizeof(fields_bytes));
+		send_call(raw, 0);
+		settle();
+		/* One that may be so long is waited for. */
+		assert_int_equal(test.closed, size > ORIEL_WIRE_HEAD_MAX);
+		again();
+	}
+}
+
+static void body_comes_whole_whatever_its_size(void **state) {
+	static const uint32_t sizes[] = { 0, 1, 65535, 65536, 65537, 8300000 };
+	start();
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint32_t size = sizes[i];
+		struct raw raw = make_header("Bytes", "ay", 7, size + 4, 0);
+		raw_add_u32(&raw, size);
+		send_call(raw, 0);
+		uint8_t *bytes = malloc(size + 1);
+		assert_non_null(bytes);
+		uint64_t sum = 0;
+		for (uint32_t j = 0; j < size; j++) {
+			bytes[j] = (uint8_t)(j * 7 + j / 256);
+			sum += bytes[j] * (uint64_t)(j % 251 + 1);
+		}
+		test.bytes = UINT64_MAX;
+		for (uint32_t at = 0; at < size;) {
+			ssize_t sent = send(test.fd, bytes + at, size - at,
+					MSG_DONTWAIT | MSG_NOSIGNAL);
+			at += sent > 0 ? (uint32_t)sent : 0;
+			wl_event_loop_dispatch(test.loop, 0);
+		}
+		free(bytes);
+		settle();
+		assert_int_equal(test.bytes, size);
+		assert_int_equal(test.bytes_sum, sum);
+	}
+	assert_int_equal(test.closed, 0);
+}
+
+static void body_that_is_too_long_ends_the_connection(void **state) {
+	start();
+	send_call(make_header("Bytes", "ay", 7, ORIEL_WIRE_BODY_MAX + 1, 0), 0);
+	settle();
+	assert_int_equal(test.closed, 1);
+	again();
+	start();
+	send_call(make_header("Bytes", "ay", 7, ORIEL_WIRE_BODY_MAX, 0), 0);
+	settle();
+	assert_int_equal(test.closed, 0);
+}
+
 #define test_case(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -386,6 +655,14 @@ int main(void) {
 		test_case(flood_of_messages_leaves_others_their_turn),
 		test_case(other_side_that_calls_and_never_reads_is_left),
 		test_case(bus_is_destroyed_in_any_handler),
+		test_case(files_come_with_their_call),
+		test_case(files_that_are_not_as_said_end_the_connection),
+		test_case(files_where_none_may_be_end_the_connection),
+		test_case(files_of_a_call_that_never_ends_are_few),
+		test_case(message_leaves_nothing_whatever_is_wrong_with_it),
+		test_case(header_that_is_too_long_ends_the_connection),
+		test_case(body_comes_whole_whatever_its_size),
+		test_case(body_that_is_too_long_ends_the_connection),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "fd.h"
 #include "guest/clock.h"
+#include "guest/qemu/gate.h"
 
 /*
  * Messages handled in one go, and the time for that, which pictures of many megabytes each would take. The
@@ -31,19 +32,27 @@ struct oriel_bus {
 	struct wl_event_loop *loop;
 	const struct oriel_bus_handler *handler;
 	void *data;
-	struct wl_event_source *source; /* NULL until it is started, and once it has ended */
+	struct oriel_bus_gate *gate;
+	int in_fd, out_fd; /* sd-bus': from the gate, and to QEMU */
+	struct wl_event_source *source; /* of in_fd; NULL until it is started, and once it has ended */
+	struct wl_event_source *out_source; /* of out_fd; NULL while QEMU is not behind */
 	struct wl_event_source *timer;
 	unsigned depth; /* of handlers that are running */
 	bool is_destroyed; /* by one of them: freed when it returns */
 };
 
+static void source_clear(struct wl_event_source **source) {
+	if (*source != NULL) {
+		wl_event_source_remove(*source);
+		*source = NULL;
+	}
+}
+
 static void bus_free(struct oriel_bus *bus) {
-	if (bus->source != NULL) {
-		wl_event_source_remove(bus->source);
-	}
-	if (bus->timer != NULL) {
-		wl_event_source_remove(bus->timer);
-	}
+	source_clear(&bus->source);
+	source_clear(&bus->out_source);
+	source_clear(&bus->timer);
+	oriel_bus_gate_destroy(bus->gate);
 	sd_bus_close_unref(bus->bus);
 	free(bus);
 }
@@ -53,10 +62,24 @@ static void bus_end(struct oriel_bus *bus) {
 	if (bus->source == NULL) {
 		return;
 	}
-	wl_event_source_remove(bus->source);
-	bus->source = NULL;
+	source_clear(&bus->source);
+	source_clear(&bus->out_source);
 	wl_event_source_timer_update(bus->timer, 0);
+	oriel_bus_gate_destroy(bus->gate);
+	bus->gate = NULL;
 	bus->handler->closed(bus->data);
+}
+
+static int bus_handle_fd(int fd, uint32_t mask, void *data);
+
+/* Sees to it that the event loop comes back when QEMU takes more, or not. */
+static void bus_watch_out(struct oriel_bus *bus, bool is_behind) {
+	if (!is_behind) {
+		source_clear(&bus->out_source);
+	} else if (bus->out_source == NULL) {
+		bus->out_source = wl_event_loop_add_fd(
+				bus->loop, bus->out_fd, WL_EVENT_WRITABLE, bus_handle_fd, bus);
+	}
 }
 
 /* Sees to it that the event loop comes back when there is something to do. */
@@ -68,9 +91,8 @@ static void bus_arm(struct oriel_bus *bus) {
 		wl_event_source_timer_update(bus->timer, 1);
 		return;
 	}
-	uint32_t mask = ((events & POLLIN) != 0 ? WL_EVENT_READABLE : 0) |
-			((events & POLLOUT) != 0 ? WL_EVENT_WRITABLE : 0);
-	wl_event_source_fd_update(bus->source, mask);
+	wl_event_source_fd_update(bus->source, (events & POLLIN) != 0 ? WL_EVENT_READABLE : 0);
+	bus_watch_out(bus, (events & POLLOUT) != 0);
 	if (when_usec == UINT64_MAX) {
 		wl_event_source_timer_update(bus->timer, 0);
 		return;
@@ -129,14 +151,17 @@ struct oriel_bus *oriel_bus_create(struct wl_event_loop *loop, int take_fd,
 	bus->handler = handler;
 	bus->data = data;
 	bus->timer = wl_event_loop_add_timer(loop, bus_handle_timer, bus);
-	if (bus->timer == NULL || sd_bus_new(&bus->bus) < 0) {
+	bus->gate = oriel_bus_gate_create(loop, take_fd, &bus->in_fd);
+	if (bus->gate == NULL) {
 		goto error;
 	}
-	if (sd_bus_set_fd(bus->bus, take_fd, take_fd) < 0) {
+	bus->out_fd = take_fd;
+	if (sd_bus_new(&bus->bus) < 0 || sd_bus_set_fd(bus->bus, bus->in_fd, bus->out_fd) < 0) {
+		sb_fd_clear(&bus->in_fd);
 		goto error;
 	}
-	take_fd = -1; /* the bus's from here */
-	if (sd_bus_negotiate_fds(bus->bus, true) < 0) {
+	take_fd = -1; /* both are the bus's from here */
+	if (bus->timer == NULL || sd_bus_negotiate_fds(bus->bus, true) < 0) {
 		goto error;
 	}
 	return bus;
@@ -152,7 +177,7 @@ bool oriel_bus_start(struct oriel_bus *bus) {
 		return false;
 	}
 	bus->source = wl_event_loop_add_fd(
-			bus->loop, sd_bus_get_fd(bus->bus), WL_EVENT_READABLE, bus_handle_fd, bus);
+			bus->loop, bus->in_fd, WL_EVENT_READABLE, bus_handle_fd, bus);
 	if (bus->source == NULL) {
 		return false;
 	}
