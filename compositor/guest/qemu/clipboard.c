@@ -367,8 +367,8 @@ static void clipboard_unregister(struct qemu_clipboard *clipboard) {
 static bool clipboard_register(struct qemu_clipboard *clipboard);
 
 /*
- * QEMU does not notice that whoever was registered has gone, if that was on an earlier connection of
- * the one that it has for its display. It takes our word for his.
+ * Not every QEMU notices that whoever was registered has gone with an earlier connection. But there is one
+ * connection at a time, and it takes our word for his.
  */
 static int clipboard_handle_registered(sd_bus_message *reply, void *data, sd_bus_error *ret_error) {
 	struct qemu_clipboard *clipboard = data;
