@@ -65,19 +65,15 @@ int hand_over_get_fd(const struct hand_over *hand_over) {
 
 enum control_state hand_over_dispatch(struct hand_over *hand_over) {
 	enum control_state state = control_dispatch(hand_over->control);
-	switch (state) {
-	case CONTROL_WAITING:
-		break;
-	case CONTROL_REFUSED:
+	if (state == CONTROL_WAITING) {
+		return state;
+	} else if (state == CONTROL_ENDED) {
+		return hand_over_end(hand_over, control_get_reason(hand_over->control));
+	} else if (state == CONTROL_REFUSED) {
 		snprintf(hand_over->reason, sizeof(hand_over->reason), "refused: %s",
 				control_get_reason(hand_over->control));
-		/* fall through */
-	case CONTROL_ACCEPTED:
-		/* The connection is oriel's alone, so that QEMU sees it end with oriel. */
-		sb_fd_clear(&hand_over->request.fd);
-		break;
-	case CONTROL_ENDED:
-		return hand_over_end(hand_over, control_get_reason(hand_over->control));
 	}
+	/* The connection is oriel's alone, so that QEMU sees it end with oriel. */
+	sb_fd_clear(&hand_over->request.fd);
 	return state;
 }
