@@ -27,9 +27,10 @@
 #include "server.h"
 #include "view/guest_view.h"
 
-/* Of the guest's surface, and of the picture and the output. */
+/* Of the guest's surface. The picture and the output are smaller by SCALE: less to draw. */
 #define WIDTH 1280
 #define HEIGHT 800
+#define SCALE 8
 
 /* Of a tablet's and a touch screen's axes. */
 #define ABS_MAX_VALUE 32767
@@ -85,7 +86,8 @@ static void scene_init(
 			"output OUTPUT-1 {\n\tmode %dx%d\n}\n"
 			"guest a {\n\tsource synthetic %dx%d\n\tinput qemu %s\n%s}\n"
 			"bind Super+1 guest a\n",
-			WIDTH, HEIGHT, WIDTH, HEIGHT, scene->qemu.monitor_path, options);
+			WIDTH / SCALE, HEIGHT / SCALE, WIDTH / SCALE, HEIGHT / SCALE,
+			scene->qemu.monitor_path, options);
 	fixture_init(&scene->fixture, config);
 	scene->machine = oriel_qemu_machine_ref(
 			scene->fixture.server->loop, "a", scene->qemu.monitor_path);
@@ -125,6 +127,15 @@ static void wait_for_event(
 
 static void wait_for_key(struct scene *scene, uint32_t code, bool is_pressed) {
 	wait_for_event(scene, "keyboard", EV_KEY, code, is_pressed);
+}
+
+/* Where in the layout the middle of the surface's pixel is. */
+static double get_place(int pixel) {
+	return (pixel + 0.5) / SCALE;
+}
+
+static void point(struct scene *scene, int x, int y) {
+	input_move(&scene->input, get_place(x), get_place(y));
 }
 
 static void press_escape(struct scene *scene) {
@@ -188,7 +199,7 @@ static void key_that_is_held_is_released_with_the_focus(void **state) {
 	struct scene scene;
 	scene_init(&scene, "virtio-tablet-pci", NULL, "");
 	qemu_wait_until(&scene.qemu, takes_places, &scene);
-	input_move(&scene.input, 10, 10);
+	point(&scene, 80, 80);
 	input_key(&scene.input, KEY_A, true);
 	input_button(&scene.input, BTN_RIGHT, true);
 	wait_for_key(&scene, KEY_A, true);
@@ -244,7 +255,7 @@ static void reset_lets_go_of_what_is_held(void **state) {
 
 /* Pointer */
 
-/* QEMU's tablet has the pixel's part of the surface. */
+/* QEMU's devices have the pixel's part of the surface. */
 static void wait_for_place(struct scene *scene, const char *device, unsigned x_code, int x, int y) {
 	wait_for_event(scene, device, EV_ABS, x_code, x * ABS_MAX_VALUE / WIDTH);
 	wait_for_event(scene, device, EV_ABS, x_code + 1, y * ABS_MAX_VALUE / HEIGHT);
@@ -257,7 +268,7 @@ static void tablet_is_where_the_pointer_is(void **state) {
 	static const int places[][2] = { { 640, 400 }, { 1, 1 }, { 1279, 799 }, { 333, 777 },
 		{ 1000, 3 } };
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		input_move(&scene.input, places[i][0] + 0.5, places[i][1] + 0.5);
+		point(&scene, places[i][0], places[i][1]);
 		wait_for_place(&scene, "tablet", ABS_X, places[i][0], places[i][1]);
 	}
 	static const uint32_t buttons[] = { BTN_LEFT, BTN_RIGHT, BTN_MIDDLE, BTN_SIDE, BTN_EXTRA };
@@ -274,10 +285,10 @@ static void tablet_is_where_the_pointer_is(void **state) {
 
 	/* A touch, with no screen for it. */
 	qemu_drop_lines(&scene.qemu);
-	input_touch_down(&scene.input, 1, 200.5, 300.5);
+	input_touch_down(&scene.input, 1, get_place(200), get_place(300));
 	wait_for_place(&scene, "tablet", ABS_X, 200, 300);
 	wait_for_event(&scene, "tablet", EV_KEY, BTN_LEFT, 1);
-	input_touch_motion(&scene.input, 1, 210.5, 310.5);
+	input_touch_motion(&scene.input, 1, get_place(210), get_place(310));
 	wait_for_place(&scene, "tablet", ABS_X, 210, 310);
 	input_touch_up(&scene.input, 1);
 	wait_for_event(&scene, "tablet", EV_KEY, BTN_LEFT, 0);
@@ -288,7 +299,7 @@ static void mouse_moves_by_what_the_locked_pointer_would(void **state) {
 	struct scene scene;
 	scene_init(&scene, "virtio-mouse-pci", NULL, "");
 	qemu_wait_until(&scene.qemu, takes_distances, &scene);
-	input_move(&scene.input, 640, 400);
+	point(&scene, 640, 400);
 	input_move_by(&scene.input, 7, 7);
 	input_click(&scene.input, BTN_LEFT);
 	assert_true(is_grabbed(&scene));
@@ -332,7 +343,7 @@ static void pointer_that_changes_is_followed(void **state) {
 	qemu_wait_until(&scene.qemu, takes_places, &scene);
 	use_mouse(&scene, "Mouse");
 	qemu_wait_until(&scene.qemu, takes_distances, &scene);
-	input_move(&scene.input, 640.5, 400.5);
+	point(&scene, 640, 400);
 	input_click(&scene.input, BTN_LEFT);
 	assert_true(is_grabbed(&scene));
 	input_move_by(&scene.input, 5, 0);
@@ -350,14 +361,14 @@ static void pointer_that_changes_is_followed(void **state) {
 static void touches_arrive_at_a_touch_screen(void **state) {
 	struct scene scene;
 	scene_init(&scene, "virtio-multitouch-pci", NULL, "\ttouch yes\n");
-	input_touch_down(&scene.input, 1, 640, 400);
+	input_touch_down(&scene.input, 1, get_place(640), get_place(400));
 	input_touch_frame(&scene.input);
 	wait_for_place(&scene, "multitouch", ABS_MT_POSITION_X, 640, 400);
-	input_touch_down(&scene.input, 2, 128, 80);
+	input_touch_down(&scene.input, 2, get_place(128), get_place(80));
 	input_touch_frame(&scene.input);
 	wait_for_event(&scene, "multitouch", EV_ABS, ABS_MT_SLOT, 1);
 	wait_for_place(&scene, "multitouch", ABS_MT_POSITION_X, 128, 80);
-	input_touch_motion(&scene.input, 2, 256, 160);
+	input_touch_motion(&scene.input, 2, get_place(256), get_place(160));
 	input_touch_frame(&scene.input);
 	wait_for_place(&scene, "multitouch", ABS_MT_POSITION_X, 256, 160);
 	input_touch_up(&scene.input, 2);
