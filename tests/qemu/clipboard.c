@@ -452,8 +452,9 @@ static void connection_that_was_lost_is_registered_again(void **state) {
 	client_copies_and_guest_pastes(scene, "of the client");
 	struct oriel_qemu_machine *machine = oriel_qemu_machine_ref(
 			scene->fixture.server->loop, "vm", scene->qemu.monitor_path);
-	sd_bus *bus = oriel_bus_get(oriel_qemu_machine_get_bus(machine));
-	assert_int_equal(shutdown(sd_bus_get_fd(bus), SHUT_RDWR), 0);
+	struct oriel_bus *bus = oriel_qemu_machine_get_bus(machine);
+	sd_bus_close(oriel_bus_get(bus));
+	oriel_bus_flush(bus);
 	oriel_qemu_machine_unref(machine);
 	begin_session(scene);
 	/* It is still offered, and the agent of the new session is told of it. */
