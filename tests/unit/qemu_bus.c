@@ -107,12 +107,16 @@ static const sd_bus_vtable vtable[] = {
 
 /* --- the other side --------------------------------------------------------------------------- */
 
-/* Longer than the timers of the bus that there is something to do for. */
-static void settle(void) {
+static void dispatch(int idle_ms) {
 	struct pollfd pollfd = { .fd = wl_event_loop_get_fd(test.loop), .events = POLLIN };
-	while (poll(&pollfd, 1, 3) > 0) {
+	while (poll(&pollfd, 1, idle_ms) > 0) {
 		wl_event_loop_dispatch(test.loop, 0);
 	}
+}
+
+/* Longer than the timers of a bus that has something to do by itself, as one that closes. */
+static void settle(void) {
+	dispatch(3);
 }
 
 static void say(const char *text) {
@@ -255,9 +259,11 @@ static void again(void) {
 
 static void start(void) {
 	assert_true(oriel_bus_start(test.bus));
-	settle();
+	dispatch(0);
 	assert_true(hear() > 0);
-	say(HANDSHAKE);
+	assert_int_equal(send(test.fd, HANDSHAKE, strlen(HANDSHAKE), MSG_NOSIGNAL),
+			strlen(HANDSHAKE));
+	dispatch(0);
 	assert_int_equal(test.closed, 0);
 	assert_true(oriel_bus_is_open(test.bus));
 }
@@ -547,7 +553,7 @@ static struct raw make_answer(uint8_t type, const char *error) {
  * when the connection has ended, nor, as the leak sanitizer has it, any memory.
  */
 static void message_leaves_nothing_whatever_is_wrong_with_it(void **state) {
-	static const uint8_t changes[] = { 0x01, 0x08, 0x20, 0x80, 0xff };
+	static const uint8_t changes[] = { 0x01, 0x20, 0xff };
 	struct raw signal = make_header("Files", "hh", 7, 8, 0);
 	signal.bytes[1] = 4;
 	raw_add_u32(&signal, 0);
@@ -574,12 +580,12 @@ static void message_leaves_nothing_whatever_is_wrong_with_it(void **state) {
 			struct raw raw = messages[i].raw;
 			raw.bytes[at / sizeof(changes)] ^= changes[at % sizeof(changes)];
 			send_call(raw, messages[i].files);
-			settle();
 			/* What follows would be the rest of one that became longer. */
 			unsigned calls_before = test.calls;
 			(void)try_raw(make_call(8).bytes, make_call(8).size, 0);
-			settle();
-			if (test.closed > 0 || test.calls == calls_before) {
+			dispatch(0);
+			if (test.calls == calls_before) {
+				settle();
 				again();
 				start();
 			}

@@ -300,5 +300,6 @@ int main(void) {
 		cmocka_unit_test(fields_that_are_wrong_are_refused),
 		cmocka_unit_test(fixed_part_is_of_a_message_that_may_be),
 	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
