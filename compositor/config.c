@@ -208,6 +208,8 @@ struct oriel_config *oriel_config_create(void) {
 			    ORIEL_ACTION_QUIT, NULL) == NULL ||
 			oriel_config_add_binding(config, WLR_MODIFIER_LOGO, XKB_KEY_q,
 					ORIEL_ACTION_CLOSE, NULL) == NULL ||
+			oriel_config_add_binding(config, WLR_MODIFIER_LOGO, XKB_KEY_g,
+					ORIEL_ACTION_GUEST, NULL) == NULL ||
 			oriel_config_add_binding(config, WLR_MODIFIER_LOGO, XKB_KEY_Return,
 					ORIEL_ACTION_EXEC, "foot") == NULL) {
 		oriel_config_destroy(config);

@@ -69,7 +69,7 @@ struct oriel_config_guest {
 
 enum oriel_action {
 	ORIEL_ACTION_QUIT,
-	ORIEL_ACTION_GUEST, /* show the guest named by the argument */
+	ORIEL_ACTION_GUEST, /* show the guest named by the argument, or the one there is */
 	ORIEL_ACTION_EXEC, /* run the argument with /bin/sh -c */
 	ORIEL_ACTION_CLOSE, /* ask the focused window to close */
 	ORIEL_ACTION_VT, /* go to the virtual terminal whose number is the argument */
@@ -92,7 +92,7 @@ struct oriel_config_binding {
 	uint32_t modifiers; /* enum wlr_keyboard_modifier */
 	xkb_keysym_t keysym;
 	enum oriel_action action;
-	char *argument; /* guest name, shell command, VT number; NULL for the others */
+	char *argument; /* guest name (or NULL), shell command, VT number; NULL for the others */
 };
 
 struct oriel_config {
@@ -110,7 +110,7 @@ struct oriel_config {
 
 /**
  * Make the configuration of who has no file: no outputs, no guests, and the default bindings
- * (Super+Shift+e quit, Super+q close, Super+Return exec foot; Ctrl+Alt+g grab, Ctrl+Alt+Escape
+ * (Super+Shift+e quit, Super+q close, Super+g guest, Super+Return exec foot; Ctrl+Alt+g grab, Ctrl+Alt+Escape
  * escape).
  *
  * Returns NULL if memory ran out.

@@ -195,7 +195,7 @@ static const struct {
 } reader_actions[] = {
 	{ "quit", ORIEL_ACTION_QUIT, 2, 2, "bind KEYS quit" },
 	{ "close", ORIEL_ACTION_CLOSE, 2, 2, "bind KEYS close" },
-	{ "guest", ORIEL_ACTION_GUEST, 3, 3, "bind KEYS guest NAME" },
+	{ "guest", ORIEL_ACTION_GUEST, 2, 3, "bind KEYS guest [NAME]" },
 	{ "exec", ORIEL_ACTION_EXEC, 3, SIZE_MAX, "bind KEYS exec COMMAND..." },
 	{ "vt", ORIEL_ACTION_VT, 3, 3, "bind KEYS vt NUMBER" },
 };
@@ -316,7 +316,7 @@ static bool reader_check_chords(struct oriel_config_reader *reader) {
 static bool reader_check_bindings(struct oriel_config_reader *reader) {
 	struct oriel_config_binding *binding;
 	wl_list_for_each(binding, &reader->config->bindings, link) {
-		if (binding->action == ORIEL_ACTION_GUEST &&
+		if (binding->action == ORIEL_ACTION_GUEST && binding->argument != NULL &&
 				oriel_config_get_guest(reader->config, binding->argument) == NULL) {
 			reader->line = binding->line;
 			return oriel_config_reader_fail(reader,

@@ -25,6 +25,7 @@
 #include "guest/input_sink.h"
 #include "guest/source.h"
 #include "input/clipboard.h"
+#include "input/cursor.h"
 #include "input/seat.h"
 #include "launch.h"
 #include "shell/xdg.h"
@@ -40,32 +41,52 @@ static void server_set_guests_in_front(struct oriel_server *server, bool in_fron
 	wlr_scene_node_raise_to_top(&front->node);
 }
 
-/* Brings the guest in front of the windows, or back behind them if it is there already. */
-static void server_show_guest(struct oriel_server *server, const char *name) {
-	struct oriel_guest_view *view = oriel_layout_find(&server->layout, name);
+/* Brings the guest in front of the windows, with the input. */
+static void server_show_guest(struct oriel_server *server, struct oriel_guest_view *view) {
+	oriel_layout_select(&server->layout, view);
+	server_set_guests_in_front(server, true);
+	oriel_seat_focus_guest(server->seat, view);
+}
+
+static void server_show_windows(struct oriel_server *server) {
+	server_set_guests_in_front(server, false);
+	oriel_seat_focus_surface(server->seat, NULL);
+	oriel_xdg_shell_focus_front(server->xdg_shell);
+}
+
+/* The one of that name, or that has the input, or that is on the pointer's output. May be NULL. */
+static struct oriel_guest_view *server_find_guest(struct oriel_server *server, const char *name) {
+	if (name != NULL) {
+		return oriel_layout_find(&server->layout, name);
+	}
+	struct oriel_guest_view *focus = server->seat->guest_input.focus;
+	return focus != NULL ? focus
+			     : oriel_layout_get_view_at(&server->layout,
+					       oriel_cursor_get_output(server->seat->cursor));
+}
+
+/* Shows the guest, or the windows if it is in front of them already. */
+static void server_toggle_guest(struct oriel_server *server, const char *name) {
+	struct oriel_guest_view *view = server_find_guest(server, name);
 	if (view == NULL) {
-		wlr_log(WLR_ERROR, "guest %s: is not there", name);
+		if (name != NULL) {
+			wlr_log(WLR_ERROR, "guest %s: is not there", name);
+		}
 		return;
 	}
 	/* One in front without the input was not asked for: another output's was. */
 	bool has_input = view->input == NULL || server->seat->guest_input.focus == view;
-	bool is_there = server->guests_in_front && view->output != NULL && has_input;
-	oriel_layout_select(&server->layout, view);
-	server_set_guests_in_front(server, !is_there);
-	if (server->guests_in_front) {
-		oriel_seat_focus_guest(server->seat, view);
+	if (server->guests_in_front && view->output != NULL && has_input) {
+		server_show_windows(server);
 	} else {
-		oriel_seat_focus_surface(server->seat, NULL);
-		oriel_xdg_shell_focus_front(server->xdg_shell);
+		server_show_guest(server, view);
 	}
 }
 
 /* The user wants out of a guest, or of whatever else has the input. */
 static void server_escape(struct oriel_server *server) {
 	if (server->seat->focus == NULL) {
-		server_set_guests_in_front(server, false);
-		oriel_seat_focus_surface(server->seat, NULL);
-		oriel_xdg_shell_focus_front(server->xdg_shell);
+		server_show_windows(server);
 	}
 }
 
@@ -85,7 +106,7 @@ static void server_handle_action(struct wl_listener *listener, void *data) {
 		wl_display_terminate(server->display);
 		break;
 	case ORIEL_ACTION_GUEST:
-		server_show_guest(server, binding->argument);
+		server_toggle_guest(server, binding->argument);
 		break;
 	case ORIEL_ACTION_EXEC:
 		oriel_launch(binding->argument, &server->files);
@@ -228,15 +249,27 @@ static struct oriel_source *server_handle_add_guest(
 	return server_add_guest(data, &guest);
 }
 
+static void server_handle_present_guest(void *data, struct oriel_source *source) {
+	struct oriel_server *server = data;
+	server_show_guest(server, oriel_layout_find(&server->layout, oriel_source_get_name(source)));
+}
+
 static void server_handle_remove_guest(void *data, struct oriel_source *source) {
 	struct oriel_server *server = data;
-	oriel_guest_view_destroy(oriel_layout_find(&server->layout, oriel_source_get_name(source)));
+	struct oriel_guest_view *view =
+			oriel_layout_find(&server->layout, oriel_source_get_name(source));
+	bool had_input = server->seat->guest_input.focus == view;
+	oriel_guest_view_destroy(view);
 	oriel_layout_arrange(&server->layout);
+	if (had_input && server->guests_in_front) {
+		server_show_windows(server);
+	}
 }
 
 static const struct oriel_handover_host server_handover_host = {
 	.find_guest = server_handle_find_guest,
 	.add_guest = server_handle_add_guest,
+	.present_guest = server_handle_present_guest,
 	.remove_guest = server_handle_remove_guest,
 };
 

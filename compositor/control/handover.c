@@ -316,6 +316,9 @@ bool oriel_handovers_add(struct oriel_handovers *handovers,
 	wl_list_insert(&handovers->guests, &guest->link);
 	wlr_log(WLR_INFO, "guest %s: its %s was handed over", request->name,
 			kind_get_noun(request->kind));
+	if (guest->is_made) {
+		handovers->host->present_guest(handovers->host_data, guest->source);
+	}
 	return true;
 }
 

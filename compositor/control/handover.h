@@ -39,6 +39,8 @@ struct oriel_handover_host {
 	 * stays until remove_guest().
 	 */
 	struct oriel_source *(*add_guest)(void *data, const struct oriel_handover_request *request);
+	/* A guest that add_guest() made has its machine, and whoever started that wants to see it. */
+	void (*present_guest)(void *data, struct oriel_source *source);
 	/* Removes a guest that add_guest() made, with its source. */
 	void (*remove_guest)(void *data, struct oriel_source *source);
 };

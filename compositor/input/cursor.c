@@ -43,12 +43,16 @@ static bool cursor_is_seen(const struct oriel_cursor *cursor) {
 	return cursor->awake && !cursor->is_locked && !cursor->is_replaced;
 }
 
+struct wlr_output *oriel_cursor_get_output(const struct oriel_cursor *cursor) {
+	return wlr_output_layout_output_at(
+			cursor->layout, cursor->wlr_cursor->x, cursor->wlr_cursor->y);
+}
+
 static void cursor_show(struct oriel_cursor *cursor, const char *shape) {
 	if (cursor_is_seen(cursor)) {
 		/* wlroots looks for a place on the cursor plane only when an image is set. */
-		oriel_guest_input_yield_cursor_plane(&cursor->seat->guest_input,
-				wlr_output_layout_output_at(cursor->layout, cursor->wlr_cursor->x,
-						cursor->wlr_cursor->y));
+		oriel_guest_input_yield_cursor_plane(
+				&cursor->seat->guest_input, oriel_cursor_get_output(cursor));
 		wlr_cursor_set_xcursor(cursor->wlr_cursor, cursor->xcursors, shape);
 	} else {
 		wlr_cursor_unset_image(cursor->wlr_cursor);

@@ -89,6 +89,11 @@ struct oriel_cursor *oriel_cursor_create(struct oriel_seat *seat, struct wl_disp
 void oriel_cursor_destroy(struct oriel_cursor *cursor);
 
 /**
+ * Find the output that the pointer is on. Borrowed; NULL if there is none.
+ */
+struct wlr_output *oriel_cursor_get_output(const struct oriel_cursor *cursor);
+
+/**
  * Let a device move the pointer until the device is destroyed. output_name, copied, is the output
  * that its absolute motion is meant for; NULL: the whole layout.
  */

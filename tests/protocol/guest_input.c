@@ -68,7 +68,7 @@ static void scene_init(struct scene *scene) {
 			"guest b {\n\tsource synthetic 512x384\n\toutput OUTPUT-2\n}\n"
 			"guest c {\n\tsource synthetic 256x192\n\toutput OUTPUT-2\n}\n"
 			"bind Super+1 guest a\nbind Super+2 guest b\nbind Super+3 guest c\n"
-			"bind Super+q close\n");
+			"bind Super+q close\nbind Super+g guest\n");
 	scene->first = give_input(scene, "a");
 	scene->second = give_input(scene, "b");
 	input_plug(&scene->input, &scene->fixture);
@@ -1165,8 +1165,29 @@ static void more_touches_than_there_are_fingers_are_left_out(void **state) {
 	scene_finish(&scene);
 }
 
+static void binding_without_a_name_shows_the_guest_or_the_windows(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	const struct oriel_server *server = scene.fixture.server;
+	/* That of the pointer's output, and once a guest has the input, that one. */
+	show_guest(&scene, KEY_G);
+	assert_true(server->guests_in_front);
+	assert_ptr_equal(server->seat->guest_input.focus, fixture_get_view(&scene.fixture, "a"));
+	show_guest(&scene, KEY_G);
+	assert_false(server->guests_in_front);
+	assert_null(server->seat->guest_input.focus);
+	show_guest(&scene, KEY_2);
+	show_guest(&scene, KEY_G);
+	assert_false(server->guests_in_front);
+	input_move(&scene.input, 300, 60);
+	show_guest(&scene, KEY_G);
+	assert_ptr_equal(server->seat->guest_input.focus, fixture_get_view(&scene.fixture, "b"));
+	scene_finish(&scene);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(binding_without_a_name_shows_the_guest_or_the_windows),
 		cmocka_unit_test(keys_go_to_the_guest_that_was_shown_and_bindings_still_work),
 		cmocka_unit_test(guest_that_goes_behind_loses_the_keys),
 		cmocka_unit_test(window_that_comes_up_takes_the_keys_and_the_guest_lets_go),

@@ -26,6 +26,7 @@
 #include "fd.h"
 #include "fixture.h"
 #include "guest/source.h"
+#include "input/seat.h"
 #include "output/output.h"
 #include "server.h"
 #include "view/guest_view.h"
@@ -253,10 +254,14 @@ static void machine_without_configuration_is_its_first_head_with_input(void **st
 	wait_for_call(&rig, &calls, "0 Console.RegisterListener");
 	assert_no_call(&calls, "1 Console.RegisterListener");
 	assert_int_equal(wl_list_length(&rig.fixture.server->layout.views), 2);
+	/* Whoever started it wants to see it. */
+	assert_true(rig.fixture.server->guests_in_front);
+	assert_ptr_equal(rig.fixture.server->seat->guest_input.focus, view);
 
-	/* It has shown nothing. */
+	/* It has shown nothing, and leaves nothing in front of the windows. */
 	rig_end_process(&rig);
 	fixture_step_until(&rig.fixture, guest_is_gone, name);
+	assert_false(rig.fixture.server->guests_in_front);
 	rig_finish(&rig);
 }
 

@@ -44,7 +44,7 @@ static struct {
 	struct wl_event_loop *loop;
 	struct oriel_handovers *handovers;
 	struct wl_list guests; /* guest.link */
-	unsigned int added, removed;
+	unsigned int added, presented, removed;
 	bool add_fails, new_ones_refuse;
 	struct {
 		pid_t pid;
@@ -151,6 +151,12 @@ static struct oriel_source *host_handle_add_guest(
 	return &guest->base;
 }
 
+static void host_handle_present_guest(void *data, struct oriel_source *source) {
+	assert_ptr_equal(data, &context);
+	assert_true(guest_from_source(source)->adoptions > 0);
+	context.presented++;
+}
+
 static void host_handle_remove_guest(void *data, struct oriel_source *source) {
 	assert_ptr_equal(data, &context);
 	context.removed++;
@@ -160,6 +166,7 @@ static void host_handle_remove_guest(void *data, struct oriel_source *source) {
 static const struct oriel_handover_host host = {
 	.find_guest = host_handle_find_guest,
 	.add_guest = host_handle_add_guest,
+	.present_guest = host_handle_present_guest,
 	.remove_guest = host_handle_remove_guest,
 };
 
@@ -260,6 +267,7 @@ static void add_unknown_name_makes_guest_and_gives_it_device(void **state) {
 	struct guest *guest = find_guest("a");
 	assert_non_null(guest);
 	assert_int_equal(context.added, 1);
+	assert_int_equal(context.presented, 1);
 	assert_string_equal(guest->output_name, "DP-1");
 	assert_int_equal(guest->device_fd, device_fd);
 	assert_int_equal(wl_event_loop_dispatch(context.loop, 0), 0);
@@ -297,6 +305,7 @@ static void add_name_of_ended_guest_revives_it(void **state) {
 	assert_ptr_equal(find_guest("a"), guest);
 	assert_int_equal(guest->adoptions, 2);
 	assert_int_equal(context.added, 1);
+	assert_int_equal(context.presented, 2);
 	guest_run(guest);
 	process_end_and_dispatch(second);
 	assert_int_equal(guest->ends, 2);
