@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "guest/qemu/console.h"
 #include "guest/qemu/machine.h"
 #include "guest/qemu/qnum.h"
 #include "input.h"
@@ -54,9 +55,11 @@ static bool has_picture(struct fixture *fixture, void *data) {
 	return fixture_get_view(fixture, "a")->primary.frame != NULL;
 }
 
+/* QEMU tells of the guest's mode when it likes, which may be after the guest has. */
 static bool is_there(struct qemu *qemu, void *data) {
 	struct scene *scene = data;
-	return oriel_qemu_machine_is_there(scene->machine);
+	const struct oriel_qemu_console *console = oriel_qemu_machine_get_console(scene->machine, 0);
+	return console->is_there && console->width == WIDTH && console->height == HEIGHT;
 }
 
 static bool is_stopped(struct qemu *qemu, void *data) {
