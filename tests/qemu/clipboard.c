@@ -359,10 +359,10 @@ static int tear_down(void **state) {
 
 static void start_machine(struct scene *scene) {
 	char qtest[128], log[128];
-	qemu_require(false);
+	qemu_require(QEMU_GUEST_BOOT);
 	snprintf(log, sizeof(log), "%s/log", scene->qemu.folder);
 	snprintf(qtest, sizeof(qtest), "unix:%s/qtest,server=on,wait=off", scene->qemu.folder);
-	qemu_start_boot(&scene->qemu,
+	qemu_start(&scene->qemu, QEMU_GUEST_BOOT,
 			(const char *const[]){ "-device", "VGA", "-chardev",
 					"qemu-vdagent,id=agent,clipboard=on,mouse=off", "-device",
 					"isa-serial,chardev=agent,index=1", "-qtest", qtest,

@@ -77,7 +77,7 @@ static bool has_size(struct qemu *qemu, void *data) {
 	return is_size;
 }
 
-static void boot_sector_paints_each_mode_and_ends(struct qemu *qemu, bool has_vga) {
+static void guest_paints_each_mode_and_ends(struct qemu *qemu, bool has_vga) {
 	wait_for_picture(qemu, 0, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, 0);
 	qemu_type(qemu, "a");
 	wait_for_picture(qemu, 0, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, KEY_A);
@@ -104,24 +104,33 @@ static void boot_sector_paints_each_mode_and_ends(struct qemu *qemu, bool has_vg
 
 static void boot_sector_on_vga_paints_each_mode_and_ends(void **state) {
 	struct machine *machine = *state;
-	qemu_require(false);
-	qemu_start_boot(&machine->qemu, (const char *const[]){ "-device", "VGA,id=display", NULL });
-	boot_sector_paints_each_mode_and_ends(&machine->qemu, true);
+	qemu_require(QEMU_GUEST_BOOT);
+	qemu_start(&machine->qemu, QEMU_GUEST_BOOT,
+			(const char *const[]){ "-device", "VGA,id=display", NULL });
+	guest_paints_each_mode_and_ends(&machine->qemu, true);
 }
 
 static void boot_sector_on_bochs_display_paints_each_mode_and_ends(void **state) {
 	struct machine *machine = *state;
-	qemu_require(false);
-	qemu_start_boot(&machine->qemu,
+	qemu_require(QEMU_GUEST_BOOT);
+	qemu_start(&machine->qemu, QEMU_GUEST_BOOT,
 			(const char *const[]){ "-device", "bochs-display,id=display", NULL });
-	boot_sector_paints_each_mode_and_ends(&machine->qemu, false);
+	guest_paints_each_mode_and_ends(&machine->qemu, false);
+}
+
+static void gpu_guest_paints_each_mode_and_ends(void **state) {
+	struct machine *machine = *state;
+	qemu_require(QEMU_GUEST_GPU);
+	qemu_start(&machine->qemu, QEMU_GUEST_GPU,
+			(const char *const[]){ "-device", "virtio-gpu-pci,id=display", NULL });
+	guest_paints_each_mode_and_ends(&machine->qemu, false);
 }
 
 static void linux_shows_pictures_and_says_what_is_typed(void **state) {
 	struct machine *machine = *state;
 	struct qemu *qemu = &machine->qemu;
-	qemu_require(true);
-	qemu_start_linux(qemu,
+	qemu_require(QEMU_GUEST_LINUX);
+	qemu_start(qemu, QEMU_GUEST_LINUX,
 			(const char *const[]){ "-device", "virtio-gpu-pci,id=display,max_outputs=2",
 					"-device", "virtio-keyboard-pci", NULL });
 	qemu_wait_for_line(qemu, "device keyboard");
@@ -148,6 +157,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		MACHINE(boot_sector_on_vga_paints_each_mode_and_ends),
 		MACHINE(boot_sector_on_bochs_display_paints_each_mode_and_ends),
+		MACHINE(gpu_guest_paints_each_mode_and_ends),
 		MACHINE(linux_shows_pictures_and_says_what_is_typed),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -82,7 +82,7 @@ static bool takes_distances(struct qemu *qemu, void *data) {
 static void scene_init(
 		struct scene *scene, const char *first, const char *second, const char *options) {
 	*scene = (struct scene){ 0 };
-	qemu_require(true);
+	qemu_require(QEMU_GUEST_LINUX);
 	qemu_init(&scene->qemu, &scene->fixture);
 	char config[512];
 	snprintf(config, sizeof(config),
@@ -109,7 +109,7 @@ static void scene_init(
 		second,
 		NULL,
 	};
-	qemu_start_linux(&scene->qemu, arguments);
+	qemu_start(&scene->qemu, QEMU_GUEST_LINUX, arguments);
 	qemu_wait_for_line(&scene->qemu, "ready");
 	qemu_wait_until(&scene->qemu, is_there, scene);
 	input_type(&scene->input, (const uint32_t[]){ KEY_LEFTMETA, KEY_1, 0 });

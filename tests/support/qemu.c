@@ -23,6 +23,7 @@
 
 #define ARGUMENTS_MAX 64
 #define STEP_MS 10
+#define GUEST_TAIL_BYTES 2000 /* that are printed of what it said when it is given up */
 
 /* --- what there is ---------------------------------------------------------------------------- */
 
@@ -43,6 +44,12 @@ static void get_built_path(char path[PATH_MAX], const char *name) {
 	snprintf(path, PATH_MAX, "%s/../guests/%s", self, name);
 }
 
+static const char *const images[] = {
+	[QEMU_GUEST_BOOT] = "boot.img",
+	[QEMU_GUEST_GPU] = "gpu.elf",
+	[QEMU_GUEST_LINUX] = "linux.erofs",
+};
+
 static void require_file(const char *path) {
 	if (access(path, R_OK) != 0) {
 		print_message("skipped: no %s\n", path);
@@ -50,7 +57,7 @@ static void require_file(const char *path) {
 	}
 }
 
-void qemu_require(bool linux_guest) {
+void qemu_require(enum qemu_guest guest) {
 	struct program program;
 	program_start(&program,
 			(const char *const[]){ "qemu-system-x86_64", "-display", "help", NULL });
@@ -61,9 +68,9 @@ void qemu_require(bool linux_guest) {
 		skip();
 	}
 	char path[PATH_MAX];
-	get_built_path(path, linux_guest ? "linux.erofs" : "boot.img");
+	get_built_path(path, images[guest]);
 	require_file(path);
-	if (linux_guest) {
+	if (guest == QEMU_GUEST_LINUX) {
 		require_file(get_kernel());
 	}
 }
@@ -143,7 +150,10 @@ static void print_console(const struct qemu *qemu) {
 static void give_up(struct qemu *qemu, const char *what) {
 	print_console(qemu);
 	if (qemu->guest.text != NULL) {
-		print_error("the guest has said:\n%s", qemu->guest.text);
+		const struct qemu_stream *guest = &qemu->guest;
+		size_t start = guest->length > GUEST_TAIL_BYTES ? guest->length - GUEST_TAIL_BYTES
+								: 0;
+		print_error("the guest has said:\n%s", &guest->text[start]);
 	}
 	/* Reads what QEMU has said. */
 	if (qemu->program.pid >= 0) {
@@ -436,23 +446,52 @@ static void add_arguments(struct command_line *command_line, const char *const a
 	}
 }
 
-static void start(struct qemu *qemu, const char *const guest[], const char *const arguments[]) {
+static void add_guest(struct command_line *command_line, enum qemu_guest guest, const char *image,
+		const char *drive) {
+	switch (guest) {
+	case QEMU_GUEST_BOOT:
+		add_arguments(command_line,
+				(const char *const[]){
+						"-m", "16", "-boot", "a", "-drive", drive, NULL });
+		break;
+	case QEMU_GUEST_GPU:
+		add_arguments(command_line,
+				(const char *const[]){ "-m", "32", "-kernel", image, NULL });
+		break;
+	case QEMU_GUEST_LINUX:
+		add_arguments(command_line,
+				(const char *const[]){ "-machine", "pc,i8042=off", "-m", "192",
+						"-kernel", get_kernel(), "-append",
+						"console=ttyS0 quiet tsc=reliable panic=-1 root=/dev/vda "
+						"rootfstype=erofs ro init=/init",
+						"-drive", drive, "-device",
+						"virtio-blk-pci,drive=root", "-device",
+						"virtio-serial-pci", "-device",
+						"virtserialport,chardev=port", NULL });
+		break;
+	}
+}
+
+void qemu_start(struct qemu *qemu, enum qemu_guest guest, const char *const arguments[]) {
 	assert_true(qemu->program.pid < 0);
-	char display[128], monitor[128], own_monitor[64], port[64], serial[128];
+	char display[160], monitor[128], own_monitor[64], port[64], serial[128];
+	char image[PATH_MAX], drive[PATH_MAX + 64];
 	int monitor_fd = stream_init(&qemu->monitor), guest_fd = stream_init(&qemu->guest);
 	snprintf(display, sizeof(display), "dbus,p2p=yes%s", qemu->display_options);
 	snprintf(monitor, sizeof(monitor), "unix:%s,server=on,wait=off", qemu->monitor_path);
 	snprintf(own_monitor, sizeof(own_monitor), "socket,id=monitor,fd=%d", monitor_fd);
 	snprintf(port, sizeof(port), "socket,id=port,fd=%d", guest_fd);
 	snprintf(serial, sizeof(serial), "file:%s/console", qemu->folder);
+	get_built_path(image, images[guest]);
+	snprintf(drive, sizeof(drive), "%s,format=raw,readonly=on,file=%s",
+			guest == QEMU_GUEST_BOOT ? "if=floppy" : "if=none,id=root", image);
 	struct command_line command_line = { .length = 0 };
 	add_arguments(&command_line,
-			(const char *const[]){ "qemu-system-x86_64", "-nodefaults",
-					"-no-user-config", "-accel", "tcg", "-vga", "none",
-					"-display", display, "-qmp", monitor, "-chardev",
-					own_monitor, "-mon", "chardev=monitor,mode=control",
+			(const char *const[]){ "qemu-system-x86_64", "-nodefaults", "-no-user-config",
+					"-accel", "tcg", "-vga", "none", "-display", display, "-qmp",
+					monitor, "-chardev", own_monitor, "-qmp", "chardev:monitor",
 					"-chardev", port, "-serial", serial, NULL });
-	add_arguments(&command_line, guest);
+	add_guest(&command_line, guest, image, drive);
 	add_arguments(&command_line, arguments);
 	program_start(&qemu->program, command_line.argv);
 	close(monitor_fd);
@@ -465,27 +504,19 @@ static void start(struct qemu *qemu, const char *const guest[], const char *cons
 	qemu_do(qemu, "{'execute': 'qmp_capabilities'}");
 }
 
-void qemu_start_boot(struct qemu *qemu, const char *const arguments[]) {
-	char image[PATH_MAX], drive[PATH_MAX + 64];
-	get_built_path(image, "boot.img");
-	snprintf(drive, sizeof(drive), "if=floppy,format=raw,readonly=on,file=%s", image);
-	start(qemu, (const char *const[]){ "-m", "16", "-boot", "a", "-drive", drive, NULL },
-			arguments);
-}
-
-void qemu_start_linux(struct qemu *qemu, const char *const arguments[]) {
-	char image[PATH_MAX], drive[PATH_MAX + 64];
-	get_built_path(image, "linux.erofs");
-	snprintf(drive, sizeof(drive), "if=none,id=root,format=raw,readonly=on,file=%s", image);
-	start(qemu,
-			(const char *const[]){ "-machine", "pc,i8042=off", "-m", "192", "-kernel",
-					get_kernel(), "-append",
-					"console=ttyS0 quiet tsc=reliable panic=-1 root=/dev/vda "
-					"rootfstype=erofs ro init=/init",
-					"-drive", drive, "-device", "virtio-blk-pci,drive=root",
-					"-device", "virtio-serial-pci", "-device",
-					"virtserialport,chardev=port", NULL },
-			arguments);
+int qemu_count_fds(const struct qemu *qemu) {
+	const int fds[] = {
+		qemu->program.pid >= 0 ? qemu->program.pid_fd : -1,
+		qemu->program.out.fd,
+		qemu->program.err.fd,
+		qemu->monitor.fd,
+		qemu->guest.fd,
+	};
+	int count = 0;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		count += fds[i] >= 0;
+	}
+	return count;
 }
 
 void qemu_kill(struct qemu *qemu) {

@@ -24,7 +24,7 @@ struct qemu {
 	struct program program; /* its pid is -1 while it does not run */
 	char folder[64]; /* of its files */
 	char monitor_path[80]; /* for oriel: the same one after a restart */
-	char display_options[80]; /* more of -display dbus, with a comma before each */
+	char display_options[128]; /* more of -display dbus, with a comma before each */
 	struct qemu_stream {
 		int fd; /* -1: none */
 		char *text; /* all that has come, with a NUL behind it */
@@ -34,18 +34,25 @@ struct qemu {
 	char *events; /* names of QMP's events, a line each, that nobody has waited for yet */
 };
 
-/* Skips the test, with the reason, where no QEMU can run, or the Linux guest cannot. */
-void qemu_require(bool linux_guest);
+enum qemu_guest {
+	QEMU_GUEST_BOOT, /* the boot sector of tests/guests/boot.h */
+	QEMU_GUEST_GPU, /* the one of tests/guests/gpu.h */
+	QEMU_GUEST_LINUX, /* the Linux of tests/guests/linux.h */
+};
+
+/* Skips the test, with the reason, where no QEMU can run, or this guest cannot. */
+void qemu_require(enum qemu_guest guest);
 
 /* Makes a folder for its files. Nothing runs yet. */
 void qemu_init(struct qemu *qemu, struct fixture *fixture);
 /* Kills it if it runs, and removes its files. */
 void qemu_finish(struct qemu *qemu);
 
-/* Starts a machine with the boot sector of tests/guests, and these arguments; they end with NULL. */
-void qemu_start_boot(struct qemu *qemu, const char *const arguments[]);
-/* Likewise with the Linux guest, whose lines are waited for by qemu_wait_for_line(). */
-void qemu_start_linux(struct qemu *qemu, const char *const arguments[]);
+/*
+ * Starts a machine with that guest, and with these arguments, which end with NULL. What Linux does
+ * there is heard of by qemu_wait_for_line().
+ */
+void qemu_start(struct qemu *qemu, enum qemu_guest guest, const char *const arguments[]);
 
 /*
  * Sends a QMP command, in which ' stands for ", and returns what it returned, for json_object_put().
@@ -80,6 +87,9 @@ void qemu_command(struct qemu *qemu, const char *format, ...) __attribute__((for
 void qemu_wait_until(struct qemu *qemu, bool (*done)(struct qemu *qemu, void *data), void *data);
 /* One turn of that: steps oriel, and reads what QEMU and the guest have said. */
 void qemu_step(struct qemu *qemu);
+
+/* How many fds of the test's process are its own. */
+int qemu_count_fds(const struct qemu *qemu);
 
 /* Kills it as the kernel might. */
 void qemu_kill(struct qemu *qemu);
