@@ -12,6 +12,7 @@
 /* After the headers that it needs. */
 #include <cmocka.h>
 
+#include "guest/clock.h"
 #include "screenshot.h"
 
 static uint32_t to_rgb(uint32_t pixel, uint32_t format) {
@@ -54,6 +55,7 @@ static void handle_commit(struct wl_listener *listener, void *data) {
 	if (!(event->state->committed & WLR_OUTPUT_STATE_BUFFER) || event->state->buffer == NULL) {
 		return;
 	}
+	watch->frame_ns = oriel_clock_now_ns();
 	struct screenshot frame = read_frame(watch->output, event->state->buffer);
 	watch->frames++;
 	watch->check(&frame, watch->data);

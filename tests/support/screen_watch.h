@@ -1,6 +1,7 @@
 #ifndef TESTS_SUPPORT_SCREEN_WATCH_H
 #define TESTS_SUPPORT_SCREEN_WATCH_H
 
+#include <stdint.h>
 #include <wayland-server-core.h>
 
 struct screenshot;
@@ -12,6 +13,7 @@ struct screen_watch {
 	void (*check)(const struct screenshot *frame, void *data);
 	void *data;
 	unsigned frames; /* that were looked at */
+	uint64_t frame_ns; /* when the last one was committed (CLOCK_MONOTONIC) */
 	struct wl_listener commit, destroy;
 };
 
