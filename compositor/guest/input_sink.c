@@ -7,6 +7,8 @@
 #include <string.h>
 #include <wlr/util/log.h>
 
+#include "fd.h"
+
 #if ORIEL_HAVE_QEMU
 #include "guest/qemu/input.h"
 #endif
@@ -253,6 +255,14 @@ void oriel_input_sink_release_all(struct oriel_input_sink *sink) {
 		oriel_input_sink_touch_up(sink, touch);
 	}
 	oriel_input_sink_frame(sink);
+}
+
+bool oriel_input_sink_adopt(struct oriel_input_sink *sink, int take_fd) {
+	if (sink->ops->adopt == NULL) {
+		sb_fd_clear(&take_fd);
+		return false;
+	}
+	return sink->ops->adopt(sink, take_fd);
 }
 
 bool oriel_input_sink_has_node(const struct oriel_input_sink *sink, const char *sysname) {

@@ -77,6 +77,8 @@ struct oriel_input_sink_ops {
 	void (*touch_up)(struct oriel_input_sink *sink, unsigned touch);
 	/* What came since the last one happened at once. */
 	void (*frame)(struct oriel_input_sink *sink);
+	/* Optional. The machine has its QMP monitor there, which is consumed. False after one log line. */
+	bool (*adopt)(struct oriel_input_sink *sink, int take_fd);
 	/* Optional. Is this input device (eventN) of the host's one that the sink has made? */
 	bool (*has_node)(const struct oriel_input_sink *sink, const char *sysname);
 	/* All has been released. */
@@ -167,6 +169,12 @@ void oriel_input_sink_frame(struct oriel_input_sink *sink);
 
 /* Let go of all that is held, in a frame of its own. */
 void oriel_input_sink_release_all(struct oriel_input_sink *sink);
+
+/*
+ * Gives a sink that was made for a place of "handover" a connection to QEMU's QMP monitor, by which the
+ * machine gets its input from now on. False if it is no such sink, or after one log line.
+ */
+bool oriel_input_sink_adopt(struct oriel_input_sink *sink, int take_fd);
 
 bool oriel_input_sink_has_node(const struct oriel_input_sink *sink, const char *sysname);
 

@@ -33,6 +33,7 @@ struct fake_qemu {
 	int passed_fd; /* the last one that came with a command, or by getfd */
 	int silent_fd; /* a display's connection that is not spoken on */
 	unsigned monitor_count, display_count;
+	int input_id; /* of a command that was not answered; 0: none */
 
 	sd_bus *bus;
 	struct wl_event_source *bus_source, *bus_timer;
@@ -431,7 +432,86 @@ static bool qemu_is_wrong_qmp(struct fake_qemu *qemu, enum fake_qemu_step step, 
 	return true;
 }
 
-static void qemu_execute(struct fake_qemu *qemu, const char *command, int id) {
+static const char *get_string(struct json_object *object, const char *name) {
+	return json_object_get_string(json_object_object_get(object, name));
+}
+
+static void qemu_note_event(struct fake_qemu *qemu, struct json_object *event) {
+	const char *type = get_string(event, "type");
+	struct json_object *data = json_object_object_get(event, "data");
+	check(type != NULL && data != NULL, "an event");
+	qemu_note(qemu, "%s", type);
+	if (strcmp(type, "key") == 0) {
+		struct json_object *key = json_object_object_get(data, "key");
+		check(strcmp(get_string(key, "type"), "number") == 0, "a key");
+		qemu_note(qemu, " %s %s", get_string(key, "data"), get_string(data, "down"));
+	} else if (strcmp(type, "btn") == 0) {
+		qemu_note(qemu, " %s %s", get_string(data, "button"), get_string(data, "down"));
+	} else if (strcmp(type, "mtt") == 0) {
+		qemu_note(qemu, " %s %s %s %s %s", get_string(data, "type"),
+				get_string(data, "slot"), get_string(data, "tracking-id"),
+				get_string(data, "axis"), get_string(data, "value"));
+	} else {
+		qemu_note(qemu, " %s %s", get_string(data, "axis"), get_string(data, "value"));
+	}
+}
+
+static void qemu_say_input(struct fake_qemu *qemu, int id) {
+	if (qemu->is_stopped) {
+		qemu_say(qemu, "{\"id\": %d, \"error\": {\"desc\": \"VM not running\"}}\r\n", id);
+	} else {
+		qemu_say(qemu, "{\"return\": {}, \"id\": %d}\r\n", id);
+	}
+}
+
+static void qemu_take_input(struct fake_qemu *qemu, struct json_object *arguments, int id) {
+	struct json_object *events = json_object_object_get(arguments, "events");
+	check(events != NULL && qemu->input_id == 0, "input-send-event");
+	for (size_t i = 0; i < json_object_array_length(events); i++) {
+		qemu_note(qemu, "%s", i == 0 ? "QMP " : ", ");
+		qemu_note_event(qemu, json_object_array_get_idx(events, i));
+	}
+	qemu_note(qemu, "\n");
+	if (qemu->faults[FAKE_QEMU_STEP_INPUT] == FAKE_QEMU_FAULT_SILENT) {
+		qemu->input_id = id;
+	}
+	if (!qemu_is_wrong_qmp(qemu, FAKE_QEMU_STEP_INPUT, id)) {
+		qemu_say_input(qemu, id);
+	}
+}
+
+bool fake_qemu_answer_input(struct fake_qemu *qemu) {
+	int id = qemu->input_id;
+	qemu->input_id = 0;
+	if (id != 0) {
+		qemu_say_input(qemu, id);
+	}
+	return id != 0;
+}
+
+/* A machine has a mouse, and console 0 says whether it has a tablet that is in use. */
+static void qemu_take_mice(struct fake_qemu *qemu, int id) {
+	qemu_note(qemu, "QMP mice\n");
+	if (qemu_is_wrong_qmp(qemu, FAKE_QEMU_STEP_MICE, id)) {
+		return;
+	}
+	bool is_absolute = qemu->consoles[0].is_absolute;
+	qemu_say(qemu,
+			"{\"return\": [{\"name\": \"Tablet\", \"index\": 3, \"current\": %s, "
+			"\"absolute\": true}, {\"name\": \"Mouse\", \"index\": 2, \"current\": %s, "
+			"\"absolute\": false}], \"id\": %d}\r\n",
+			is_absolute ? "true" : "false", is_absolute ? "false" : "true", id);
+}
+
+static void qemu_execute(struct fake_qemu *qemu, const char *command, struct json_object *arguments,
+		int id) {
+	if (strcmp(command, "input-send-event") == 0) {
+		qemu_take_input(qemu, arguments, id);
+		return;
+	} else if (strcmp(command, "query-mice") == 0) {
+		qemu_take_mice(qemu, id);
+		return;
+	}
 	static const struct {
 		const char *name;
 		enum fake_qemu_step step;
@@ -482,7 +562,8 @@ static void qemu_parse(struct fake_qemu *qemu, const char *bytes, size_t size_by
 		size_t parsed_bytes = json_tokener_get_parse_end(qemu->tokener);
 		bytes += parsed_bytes;
 		size_bytes -= parsed_bytes;
-		qemu_execute(qemu, json_object_get_string(json_object_object_get(message, "execute")),
+		qemu_execute(qemu, get_string(message, "execute"),
+				json_object_object_get(message, "arguments"),
 				json_object_get_int(json_object_object_get(message, "id")));
 		json_object_put(message);
 	}
@@ -553,6 +634,7 @@ void fake_qemu_close_monitor(struct fake_qemu *qemu) {
 	source_clear(&qemu->monitor_source);
 	sb_fd_clear(&qemu->monitor_fd);
 	sb_fd_clear(&qemu->passed_fd);
+	qemu->input_id = 0;
 	if (qemu->tokener != NULL) {
 		json_tokener_free(qemu->tokener);
 		qemu->tokener = NULL;

@@ -33,6 +33,9 @@ enum fake_qemu_step {
 	FAKE_QEMU_STEP_CONSOLE, /* those of a console */
 	FAKE_QEMU_STEP_UI_INFO, /* SetUIInfo */
 	FAKE_QEMU_STEP_LISTENER, /* RegisterListener */
+	/* QMP, for the input of a machine without consoles */
+	FAKE_QEMU_STEP_INPUT, /* input-send-event */
+	FAKE_QEMU_STEP_MICE, /* query-mice */
 	FAKE_QEMU_STEP_COUNT,
 };
 
@@ -102,8 +105,15 @@ bool fake_qemu_answer_ui_info(struct fake_qemu *qemu);
 int fake_qemu_take_listener(struct fake_qemu *qemu, unsigned number);
 
 /*
+ * QMP: answers the input-send-event that came while it was silent, or, as that fails in a stopped machine,
+ * refuses it. False: none did.
+ */
+bool fake_qemu_answer_input(struct fake_qemu *qemu);
+
+/*
  * The calls that came for consoles since the last call of this, a line each: "0 Keyboard.Press 30". One
- * that wants an answer ends in " ?". Properties asked for are left out. Valid until the next call.
+ * that wants an answer ends in " ?". Properties asked for are left out. QMP's input-send-event is one,
+ * too, with its events: "QMP abs x 1, abs y 2"; and query-mice is "QMP mice". Valid until the next call.
  */
 const char *fake_qemu_take_calls(struct fake_qemu *qemu);
 

@@ -29,6 +29,7 @@ static struct {
 	bool fails, has_no_console;
 	char name[64], where[64];
 	unsigned head;
+	int looks, adopted_fd;
 	char told[8192];
 	size_t length;
 	int pointer_changes, led_changes;
@@ -107,6 +108,21 @@ void __wrap_oriel_qemu_console_button(struct oriel_qemu_console *console,
 	note("button %d %d", (int)button, is_pressed);
 }
 
+void __wrap_oriel_qemu_console_look(struct oriel_qemu_console *console);
+void __wrap_oriel_qemu_console_look(struct oriel_qemu_console *console) {
+	context.looks++;
+}
+
+bool __wrap_oriel_qemu_machine_adopt(
+		struct oriel_qemu_machine *machine, enum oriel_qemu_channel channel, int take_fd);
+bool __wrap_oriel_qemu_machine_adopt(
+		struct oriel_qemu_machine *machine, enum oriel_qemu_channel channel, int take_fd) {
+	assert_ptr_equal(machine, &context.machine);
+	assert_int_equal(channel, ORIEL_QEMU_CHANNEL_QMP_INPUT);
+	context.adopted_fd = take_fd;
+	return true;
+}
+
 void __wrap_oriel_qemu_console_place(struct oriel_qemu_console *console, uint32_t x, uint32_t y);
 void __wrap_oriel_qemu_console_place(struct oriel_qemu_console *console, uint32_t x, uint32_t y) {
 	assert_hears();
@@ -152,6 +168,7 @@ static struct oriel_input_sink *create_with(const struct oriel_input_sink_option
 	context.console.height = 701;
 	context.console.is_absolute = true;
 	context.console.touch_slots = 10;
+	context.console.has_leds = true;
 	struct oriel_input_sink *sink = oriel_qemu_input_create(NULL, "win", options);
 	assert_non_null(sink);
 	context.pointer.notify = handle_pointer;
@@ -349,9 +366,34 @@ static void leds_are_the_guests(void **state) {
 	assert_int_equal(context.led_changes, 2);
 	say_change();
 	assert_int_equal(context.led_changes, 2);
+	/* By QMP nobody says how they are. */
+	context.console.has_leds = false;
+	say_change();
+	assert_false(sink->has_leds);
+	context.console.has_leds = true;
+	say_change();
+	assert_true(sink->has_leds);
 	set_there(false);
 	assert_false(sink->has_leds);
 	assert_int_equal(sink->leds, 0);
+	destroy(sink);
+}
+
+static void frame_is_when_the_user_has_done_something(void **state) {
+	struct oriel_input_sink *sink = create();
+	int looks = context.looks;
+	oriel_input_sink_frame(sink);
+	assert_int_equal(context.looks, looks + 1);
+	/* As when the pointer is caught, which is told to no guest. */
+	oriel_input_sink_release_all(sink);
+	assert_int_equal(context.looks, looks + 2);
+	destroy(sink);
+}
+
+static void monitor_that_is_handed_over_is_the_machines(void **state) {
+	struct oriel_input_sink *sink = create();
+	assert_true(oriel_input_sink_adopt(sink, 77));
+	assert_int_equal(context.adopted_fd, 77);
 	destroy(sink);
 }
 
@@ -527,6 +569,8 @@ int main(void) {
 		cmocka_unit_test(guest_says_how_its_pointer_is_moved),
 		cmocka_unit_test(wheel_turns_by_notches),
 		cmocka_unit_test(leds_are_the_guests),
+		cmocka_unit_test(frame_is_when_the_user_has_done_something),
+		cmocka_unit_test(monitor_that_is_handed_over_is_the_machines),
 		cmocka_unit_test(reset_lets_go_of_all_that_is_held),
 		cmocka_unit_test(stopped_machine_is_told_of_nothing_and_lets_go_when_it_goes_on),
 		cmocka_unit_test(what_was_released_while_stopped_is_when_it_goes_on),

@@ -16,6 +16,7 @@
 #include "fake_qemu.h"
 #include "fds.h"
 #include "guest/qemu/bus.h"
+#include "guest/source.h"
 #include "held_timers.h"
 #include "log_lines.h"
 #include "qemu_rig.h"
@@ -273,13 +274,29 @@ static void more_consoles_than_there_may_be_are_left_out(void **state) {
 	assert_true(oriel_qemu_machine_get_console(rig->machine, 15)->is_there);
 }
 
+static void handle_registered(void *data, bool is_ok) {
+	fail_msg("there is nothing to register for");
+}
+
+/* The first one stands for its input, and is no head that could be shown. */
 static void machine_without_consoles_is_there(void **state) {
 	struct qemu_rig *rig = *state;
 	fake_qemu_set_console_numbers(rig->qemu, NULL, 0);
 	qemu_rig_start(rig, rig->path);
 	assert_true(is_there(rig));
+	assert_true(rig->consoles[0]->is_there);
+	assert_false(rig->consoles[0]->has_leds);
+	assert_false(rig->consoles[1]->is_there);
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_false(oriel_qemu_console_register_listener(
+			rig->consoles[0], fd, handle_registered, rig));
+	oriel_qemu_console_set_monitor(rig->consoles[0],
+			&(const struct oriel_guest_monitor){ .width = 800, .height = 600 });
+	qemu_rig_settle(rig);
+	assert_string_equal(fake_qemu_take_calls(rig->qemu), "QMP mice\n");
+	fake_qemu_quit(rig->qemu);
+	qemu_rig_settle(rig);
 	assert_false(rig->consoles[0]->is_there);
-	assert_int_equal(rig->changes[0], 0);
 }
 
 /* --- QMP's events ----------------------------------------------------------------------------- */

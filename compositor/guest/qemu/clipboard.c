@@ -396,6 +396,9 @@ static bool clipboard_register(struct qemu_clipboard *clipboard) {
 
 static void clipboard_arrive(struct qemu_clipboard *clipboard) {
 	clipboard->bus = oriel_qemu_machine_get_bus(clipboard->machine);
+	if (clipboard->bus == NULL) {
+		return; /* there is a monitor only, which knows of no clipboard */
+	}
 	clipboard->was_unregistered = false;
 	clipboard->next_serial = 0;
 	clipboard->is_news = clipboard->has_offer;

@@ -12,6 +12,7 @@
 #include "guest/qemu/console_impl.h"
 #include "guest/qemu/machine.h"
 #include "guest/qemu/properties.h"
+#include "guest/qemu/qmp_input.h"
 #include "guest/qemu/ui_info.h"
 #include "guest/validate.h"
 
@@ -75,7 +76,9 @@ struct console {
 	unsigned number;
 	char path[48];
 
-	struct oriel_bus *bus; /* borrowed; NULL while it is not connected */
+	/* NULL while it is not connected: then it has one of these. */
+	struct oriel_bus *bus; /* borrowed */
+	struct oriel_qmp_input *input;
 	sd_bus_slot *match;
 	struct console_question questions[CONSOLE_PART_COUNT];
 	struct console_values values;
@@ -108,11 +111,12 @@ static bool console_publish(struct console *console) {
 	const struct console_values *values = &console->values;
 	struct oriel_qemu_console *base = &console->base;
 	struct oriel_qemu_console before = *base;
-	bool has_size = values->width <= ORIEL_VALIDATE_SIZE_MAX &&
-			values->height <= ORIEL_VALIDATE_SIZE_MAX;
+	uint32_t size_max = console->input != NULL ? ORIEL_QMP_INPUT_SIZE : ORIEL_VALIDATE_SIZE_MAX;
+	bool has_size = values->width <= size_max && values->height <= size_max;
 	base->width = has_size ? (int)values->width : 0;
 	base->height = has_size ? (int)values->height : 0;
 	base->is_absolute = values->is_absolute != 0;
+	base->has_leds = console->bus != NULL;
 	base->leds = values->modifiers &
 			(ORIEL_QEMU_LED_SCROLL | ORIEL_QEMU_LED_NUM | ORIEL_QEMU_LED_CAPS);
 	base->touch_slots = values->touch_slots < 0
@@ -123,7 +127,8 @@ static bool console_publish(struct console *console) {
 		console->dx = console->dy = 0;
 	}
 	return base->width != before.width || base->height != before.height ||
-			base->is_absolute != before.is_absolute || base->leds != before.leds ||
+			base->is_absolute != before.is_absolute ||
+			base->has_leds != before.has_leds || base->leds != before.leds ||
 			base->touch_slots != before.touch_slots;
 }
 
@@ -225,7 +230,8 @@ bool oriel_qemu_console_register_listener(struct oriel_qemu_console *base, int t
 		oriel_qemu_console_done done, void *data) {
 	struct console *console = console_from_base(base);
 	struct console_registration *registration = NULL;
-	if (base->is_there && wl_list_length(&console->registrations) < LISTENERS_MAX) {
+	if (base->is_there && console->bus != NULL &&
+			wl_list_length(&console->registrations) < LISTENERS_MAX) {
 		registration = calloc(1, sizeof(*registration));
 	}
 	if (registration == NULL) {
@@ -278,7 +284,54 @@ static void console_call(struct console *console, enum console_part part, const 
 }
 
 static bool console_is_behind(const struct console *console, size_t backlog_max) {
-	return oriel_bus_get_backlog(console->bus) >= backlog_max;
+	size_t backlog = console->input != NULL ? oriel_qmp_input_get_backlog(console->input)
+						: oriel_bus_get_backlog(console->bus);
+	return backlog >= backlog_max;
+}
+
+static void console_tell_key(struct console *console, uint32_t qnum, bool is_pressed) {
+	if (console->input != NULL) {
+		oriel_qmp_input_key(console->input, qnum, is_pressed);
+	} else {
+		console_call(console, CONSOLE_PART_KEYBOARD, is_pressed ? "Press" : "Release", "u",
+				qnum);
+	}
+}
+
+static void console_tell_button(
+		struct console *console, enum oriel_qemu_button button, bool is_pressed) {
+	if (console->input != NULL) {
+		oriel_qmp_input_button(console->input, button, is_pressed);
+	} else {
+		console_call(console, CONSOLE_PART_MOUSE, is_pressed ? "Press" : "Release", "u",
+				(uint32_t)button);
+	}
+}
+
+static void console_tell_place(struct console *console, uint32_t x, uint32_t y) {
+	if (console->input != NULL) {
+		oriel_qmp_input_place(console->input, x, y);
+	} else {
+		console_call(console, CONSOLE_PART_MOUSE, "SetAbsPosition", "uu", x, y);
+	}
+}
+
+static void console_tell_move(struct console *console, int dx, int dy) {
+	if (console->input != NULL) {
+		oriel_qmp_input_move(console->input, dx, dy);
+	} else {
+		console_call(console, CONSOLE_PART_MOUSE, "RelMotion", "ii", dx, dy);
+	}
+}
+
+static void console_tell_touch(struct console *console, enum oriel_qemu_touch kind, unsigned slot,
+		double x, double y) {
+	if (console->input != NULL) {
+		oriel_qmp_input_touch(console->input, kind, slot, (uint32_t)x, (uint32_t)y);
+	} else {
+		console_call(console, CONSOLE_PART_TOUCH, "SendEvent", "utdd", (uint32_t)kind,
+				(uint64_t)slot, x, y);
+	}
 }
 
 void oriel_qemu_console_key(struct oriel_qemu_console *base, uint32_t qnum, bool is_pressed) {
@@ -290,7 +343,7 @@ void oriel_qemu_console_key(struct oriel_qemu_console *base, uint32_t qnum, bool
 		return;
 	}
 	console->keys[qnum] = is_pressed;
-	console_call(console, CONSOLE_PART_KEYBOARD, is_pressed ? "Press" : "Release", "u", qnum);
+	console_tell_key(console, qnum, is_pressed);
 }
 
 static uint32_t clamp_place(uint32_t place, int size) {
@@ -301,13 +354,11 @@ static void console_send_motion(struct console *console) {
 	const struct oriel_qemu_console *base = &console->base;
 	if (console->has_place && base->width > 0 && base->height > 0) {
 		/* QEMU refuses what is outside, and its surface may have shrunk by now. */
-		console_call(console, CONSOLE_PART_MOUSE, "SetAbsPosition", "uu",
-				clamp_place(console->place_x, base->width),
+		console_tell_place(console, clamp_place(console->place_x, base->width),
 				clamp_place(console->place_y, base->height));
 	}
 	if (console->dx != 0 || console->dy != 0) {
-		console_call(console, CONSOLE_PART_MOUSE, "RelMotion", "ii", console->dx,
-				console->dy);
+		console_tell_move(console, console->dx, console->dy);
 	}
 	console->has_place = false;
 	console->dx = console->dy = 0;
@@ -326,8 +377,7 @@ void oriel_qemu_console_button(
 	console->buttons = is_pressed ? console->buttons | bit : console->buttons & ~bit;
 	/* It counts at the place where the pointer is. */
 	console_send_motion(console);
-	console_call(console, CONSOLE_PART_MOUSE, is_pressed ? "Press" : "Release", "u",
-			(uint32_t)button);
+	console_tell_button(console, button, is_pressed);
 }
 
 void oriel_qemu_console_place(struct oriel_qemu_console *base, uint32_t x, uint32_t y) {
@@ -396,9 +446,53 @@ void oriel_qemu_console_touch(struct oriel_qemu_console *base, enum oriel_qemu_t
 		console->touches &= ~bit;
 		break;
 	}
-	console_call(console, CONSOLE_PART_TOUCH, "SendEvent", "utdd", (uint32_t)kind,
-			(uint64_t)slot, clamp_touch(x, base->width), clamp_touch(y, base->height));
+	console_tell_touch(console, kind, slot, clamp_touch(x, base->width),
+			clamp_touch(y, base->height));
 }
+
+void oriel_qemu_console_look(struct oriel_qemu_console *base) {
+	struct console *console = console_from_base(base);
+	if (console->input != NULL) {
+		oriel_qmp_input_flush(console->input);
+		if (!base->is_absolute) {
+			oriel_qmp_input_ask(console->input, false);
+		}
+	}
+}
+
+void oriel_qemu_console_reset(struct oriel_qemu_console *base) {
+	struct console *console = console_from_base(base);
+	if (console->input != NULL) {
+		oriel_qmp_input_ask(console->input, true);
+	}
+}
+
+/* The first time it is known what there is. */
+static void console_handle_pointer(void *data, bool is_absolute) {
+	struct console *console = data;
+	bool is_known = console->values.width > 0;
+	console->values = (struct console_values){
+		.width = ORIEL_QMP_INPUT_SIZE,
+		.height = ORIEL_QMP_INPUT_SIZE,
+		.is_absolute = is_absolute,
+		.touch_slots = ORIEL_QMP_INPUT_TOUCHES,
+	};
+	if (!is_known) {
+		console->owner.known(console->owner.machine);
+	} else if (console->base.is_there && console_publish(console)) {
+		console->owner.change(console->owner.machine, &console->base);
+	}
+}
+
+static bool console_handle_is_running(void *data) {
+	const struct console *console = data;
+	return oriel_qemu_machine_is_running(console->owner.machine);
+}
+
+static const struct oriel_qmp_input_handler input_handler = {
+	.pointer = console_handle_pointer,
+	.is_running = console_handle_is_running,
+};
 
 void oriel_qemu_console_set_monitor(
 		struct oriel_qemu_console *base, const struct oriel_guest_monitor *monitor) {
@@ -455,14 +549,23 @@ bool oriel_qemu_console_connect(struct oriel_qemu_console *base, struct oriel_bu
 	return true;
 }
 
+bool oriel_qemu_console_connect_qmp(struct oriel_qemu_console *base, struct oriel_qmp *qmp) {
+	struct console *console = console_from_base(base);
+	oriel_qemu_console_disconnect(base);
+	console->input = oriel_qmp_input_create(qmp, &input_handler, console);
+	return console->input != NULL;
+}
+
 void oriel_qemu_console_arrive(struct oriel_qemu_console *base) {
 	struct console *console = console_from_base(base);
-	if (console->bus == NULL || base->is_there) {
+	if ((console->bus == NULL && console->input == NULL) || base->is_there) {
 		return;
 	}
 	base->is_there = true;
 	console_publish(console);
-	oriel_qemu_ui_info_connect(&console->ui_info, console->bus);
+	if (console->bus != NULL) {
+		oriel_qemu_ui_info_connect(&console->ui_info, console->bus);
+	}
 	console->owner.change(console->owner.machine, base);
 }
 
@@ -475,6 +578,8 @@ void oriel_qemu_console_disconnect(struct oriel_qemu_console *base) {
 	}
 	console->match = sd_bus_slot_unref(console->match);
 	console->bus = NULL;
+	oriel_qmp_input_destroy(console->input);
+	console->input = NULL;
 	console->values = (struct console_values){ 0 };
 	memset(console->keys, 0, sizeof(console->keys));
 	console->buttons = console->touches = 0;

@@ -10,7 +10,8 @@ struct oriel_qemu_machine;
 
 /*
  * One console of a machine: a head of a display device, with the keyboard, pointer and touch screen
- * that belong to it. QEMU's objects are /org/qemu/Display1/Console_N.
+ * that belong to it. QEMU's objects are /org/qemu/Display1/Console_N. Console 0 of a machine that has
+ * none, as far as QEMU shows it, is there for its input, which is QMP's business then.
  *
  * What is told to a console that is not there is dropped. What it is told while QEMU does not read is
  * bounded: beyond that, what can be left out is, and of a key or a button the release never is.
@@ -18,8 +19,9 @@ struct oriel_qemu_machine;
 struct oriel_qemu_console {
 	/* As QEMU says; read only. All 0 while it is not there. */
 	bool is_there;
-	int width, height; /* pixels of its surface; 0: none */
+	int width, height; /* pixels of its surface, or what places are told in; 0: none */
 	bool is_absolute; /* the pointer is moved to places, and not by distances */
+	bool has_leds; /* QEMU says how they are */
 	uint32_t leds; /* enum oriel_qemu_led */
 	int touch_slots; /* of a touch screen that QEMU could have; does not say that the guest has one */
 
@@ -74,6 +76,12 @@ void oriel_qemu_console_forget(struct oriel_qemu_console *console, void *data);
  */
 void oriel_qemu_console_set_monitor(
 		struct oriel_qemu_console *console, const struct oriel_guest_monitor *monitor);
+
+/*
+ * The user has to do with the console. What QEMU does not tell by itself is asked for, once a second
+ * at most, and what waits for a machine that was stopped is told.
+ */
+void oriel_qemu_console_look(struct oriel_qemu_console *console);
 
 /* qnum: the scan code of set 1, with 0x80 for those that begin with 0xe0. */
 void oriel_qemu_console_key(struct oriel_qemu_console *console, uint32_t qnum, bool is_pressed);

@@ -5,6 +5,7 @@
 
 struct oriel_bus;
 struct oriel_complaints;
+struct oriel_qmp;
 struct wl_event_loop;
 
 /*
@@ -35,6 +36,13 @@ void oriel_qemu_console_destroy(struct oriel_qemu_console *console);
 
 /* Asks QEMU for the console's properties. False if memory ran out. */
 bool oriel_qemu_console_connect(struct oriel_qemu_console *console, struct oriel_bus *bus);
+/*
+ * Has it for the machine's input alone, by QMP, which takes commands by now. qmp is destroyed right
+ * behind oriel_qemu_console_disconnect(). False if memory ran out.
+ */
+bool oriel_qemu_console_connect_qmp(struct oriel_qemu_console *console, struct oriel_qmp *qmp);
+/* The machine was reset: its pointer may be another one, and QMP tells only who asks. */
+void oriel_qemu_console_reset(struct oriel_qemu_console *console);
 /* From here on it is there, if it is connected. */
 void oriel_qemu_console_arrive(struct oriel_qemu_console *console);
 /* It is not there any more. Uses the bus no more when this returns. */

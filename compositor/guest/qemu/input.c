@@ -248,8 +248,10 @@ static void input_handle_touch_up(struct oriel_input_sink *sink, unsigned touch)
 	}
 }
 
-/* QEMU makes a frame of each call. */
-static void input_handle_frame(struct oriel_input_sink *sink) {}
+/* QEMU makes a frame of each call. But this is when the user has done something. */
+static void input_handle_frame(struct oriel_input_sink *sink) {
+	oriel_qemu_console_look(input_from_sink(sink)->console);
+}
 
 /* The machine */
 
@@ -275,7 +277,8 @@ static uint32_t get_leds(const struct oriel_qemu_console *console) {
 static void input_update(struct oriel_qemu_input *input) {
 	const struct oriel_qemu_console *console = input->console;
 	oriel_input_sink_forget_place(&input->base); /* its size may be another */
-	oriel_input_sink_set_leds(&input->base, console->is_there, get_leds(console));
+	oriel_input_sink_set_leds(
+			&input->base, console->is_there && console->has_leds, get_leds(console));
 	oriel_input_sink_set_pointer(&input->base,
 			console->is_there && !console->is_absolute
 					? ORIEL_INPUT_SINK_POINTER_DISTANCES
@@ -309,6 +312,11 @@ static void handle_machine_run(struct wl_listener *listener, void *data) {
 	}
 }
 
+static bool input_handle_adopt(struct oriel_input_sink *sink, int take_fd) {
+	return oriel_qemu_machine_adopt(
+			input_from_sink(sink)->machine, ORIEL_QEMU_CHANNEL_QMP_INPUT, take_fd);
+}
+
 /* Birth and death */
 
 static void input_handle_destroy(struct oriel_input_sink *sink) {
@@ -331,6 +339,7 @@ static const struct oriel_input_sink_ops input_ops = {
 	.touch_motion = input_handle_touch_motion,
 	.touch_up = input_handle_touch_up,
 	.frame = input_handle_frame,
+	.adopt = input_handle_adopt,
 	.destroy = input_handle_destroy,
 };
 

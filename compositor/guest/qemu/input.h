@@ -6,8 +6,9 @@ struct oriel_input_sink_options;
 struct wl_event_loop;
 
 /*
- * A guest's input by QEMU's D-Bus display: the keyboard, pointer and touch screen that its machine has.
- * No device of the host's is needed, nor any right but to reach QEMU.
+ * A guest's input by QEMU: the keyboard, pointer and touch screen that its machine has. That is by
+ * QEMU's D-Bus display or, where the machine has no console there, by its QMP monitor. No device of the
+ * host's is needed, nor any right but to reach QEMU.
  *
  * The guest says what its pointer is. QEMU has the driver of a tablet tell, and a machine that has none,
  * or whose guest has not come that far, has a mouse, which is moved by distances.

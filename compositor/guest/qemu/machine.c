@@ -66,6 +66,7 @@ struct machine {
 	int connect_error; /* that was said last; 0: none */
 
 	struct oriel_qmp *qmp; /* NULL without a QMP monitor */
+	bool has_input_only; /* QEMU is not asked for its display */
 	int display_fd; /* our end of what QEMU gets while ATTACHING, or -1 */
 	bool is_stopped;
 	struct oriel_bus *bus; /* from ASKING on */
@@ -186,6 +187,16 @@ static void machine_connect_console(struct machine *machine, uint32_t number) {
 	}
 }
 
+/* Those of the consoles that belong to the machine's input are not there, and QMP has to do. */
+static void machine_take_input(struct machine *machine) {
+	struct oriel_qemu_console *console = oriel_qemu_machine_get_console(&machine->base, 0);
+	if (console != NULL && oriel_qemu_console_connect_qmp(console, machine->qmp)) {
+		machine->unknown++;
+	} else {
+		machine_fail(machine, "no input can be had", NULL);
+	}
+}
+
 static void machine_handle_known(struct oriel_qemu_machine *base) {
 	struct machine *machine = machine_from_base(base);
 	assert(machine->unknown > 0);
@@ -228,7 +239,9 @@ static int machine_handle_answer(sd_bus_message *reply, void *data, sd_bus_error
 			machine_connect_console(machine, numbers[i]);
 		}
 	}
-	if (machine->unknown == 0) {
+	if (count == 0 && machine->qmp != NULL) {
+		machine_take_input(machine);
+	} else if (machine->unknown == 0) {
 		machine_arrive(machine);
 	}
 	return 0;
@@ -333,7 +346,12 @@ static bool machine_attach(struct machine *machine) {
 static void machine_handle_ready(void *data) {
 	struct machine *machine = data;
 	machine->step = MACHINE_STEP_ATTACHING;
-	if (!machine_attach(machine)) {
+	if (machine->has_input_only) {
+		machine->unknown = 0;
+		oriel_qmp_execute(machine->qmp, "query-status", NULL, -1, machine_handle_status,
+				machine);
+		machine_take_input(machine);
+	} else if (!machine_attach(machine)) {
 		machine_fail(machine, "no connection to QEMU's display can be had", NULL);
 	}
 }
@@ -357,6 +375,9 @@ static void machine_handle_event(void *data, const char *name, struct json_objec
 	machine_hold(machine);
 	if (is_stop || is_resume) {
 		machine_set_stopped(machine, is_stop);
+	}
+	if (!is_stop && !is_resume && machine->consoles[0] != NULL) {
+		oriel_qemu_console_reset(machine->consoles[0]);
 	}
 	if (machine->step == MACHINE_STEP_THERE) {
 		machine_emit(machine, &machine->base.events.reset);
@@ -459,12 +480,13 @@ static bool is_stream_socket(int fd) {
 }
 
 /* Everything stays as it was if the new connection cannot be had. */
-static bool machine_adopt_qmp(struct machine *machine, int take_fd) {
+static bool machine_adopt_qmp(struct machine *machine, bool has_input_only, int take_fd) {
 	struct oriel_qmp *qmp = oriel_qmp_create(machine->loop, take_fd, &qmp_handler, machine);
 	if (qmp == NULL) {
 		return false;
 	}
 	machine_disconnect(machine);
+	machine->has_input_only = has_input_only;
 	machine_greet(machine, qmp);
 	return true;
 }
@@ -497,8 +519,10 @@ bool oriel_qemu_machine_adopt(
 		return false;
 	}
 	machine_hold(machine);
-	bool is_adopted = channel == ORIEL_QEMU_CHANNEL_QMP ? machine_adopt_qmp(machine, take_fd)
-							    : machine_adopt_bus(machine, take_fd);
+	bool is_adopted = channel == ORIEL_QEMU_CHANNEL_DBUS
+			? machine_adopt_bus(machine, take_fd)
+			: machine_adopt_qmp(machine, channel == ORIEL_QEMU_CHANNEL_QMP_INPUT,
+					  take_fd);
 	if (is_adopted) {
 		wl_event_source_timer_update(machine->timer, SILENCE_MS);
 	} else {

@@ -39,6 +39,8 @@ struct oriel_qemu_machine {
 enum oriel_qemu_channel {
 	ORIEL_QEMU_CHANNEL_DBUS, /* D-Bus, as after QMP's add_client; there are no events of QMP then */
 	ORIEL_QEMU_CHANNEL_QMP, /* QMP: the rest is done as with a path */
+	/* QMP of a machine whose display is none of QEMU's: it has its console 0 for the input alone. */
+	ORIEL_QEMU_CHANNEL_QMP_INPUT,
 };
 
 /*
@@ -71,7 +73,7 @@ void oriel_qemu_machine_end(struct oriel_qemu_machine *machine);
 struct oriel_qemu_console *oriel_qemu_machine_get_console(
 		struct oriel_qemu_machine *machine, unsigned number);
 
-/* The connection, or NULL while it is not there. Borrowed, until events.there. */
+/* The connection, or NULL while there is none, as with input alone. Borrowed, until events.there. */
 struct oriel_bus *oriel_qemu_machine_get_bus(struct oriel_qemu_machine *machine);
 
 const char *oriel_qemu_machine_get_name(const struct oriel_qemu_machine *machine);
