@@ -154,9 +154,17 @@ static bool reader_set_input_where(struct oriel_config_reader *reader,
 	return is_copied;
 }
 
+/* Whoever hands over its device can have a QMP socket to go with it. */
+static bool guest_is_vfio_handover(const struct oriel_config_guest *guest) {
+	return strcmp(guest->driver, "vfio") == 0 && strcmp(guest->where, "handover") == 0;
+}
+
+/* It is where the source is, a path or "handover". */
 bool oriel_config_reader_set_default_input(
 		struct oriel_config_reader *reader, struct oriel_config_guest *guest) {
-	return !guest_has_qemu_source(guest) ||
+	bool is_by_qemu = guest_has_qemu_source(guest) ||
+			(guest_is_vfio_handover(guest) && oriel_input_sink_driver_exists("qemu"));
+	return !is_by_qemu ||
 			(reader_copy(reader, &guest->input, "qemu") &&
 					reader_set_input_where(reader, guest, guest->where));
 }
@@ -249,7 +257,9 @@ static bool reader_join_input(struct oriel_config_reader *reader, struct oriel_c
 		return true;
 	}
 	reader->line = input->lineno;
-	if (!guest_has_qemu_source(guest)) {
+	if (guest_is_vfio_handover(guest) && guest->input_where == NULL) {
+		return reader_set_input_where(reader, guest, guest->where);
+	} else if (!guest_has_qemu_source(guest)) {
 		return guest->input_where != NULL ||
 				oriel_config_reader_fail(reader,
 						"expected " QMP_PATH_RULE
@@ -266,17 +276,19 @@ static bool reader_join_input(struct oriel_config_reader *reader, struct oriel_c
 /* What goes with what. The keys of a block are in any order. */
 static bool reader_check_keys(struct oriel_config_reader *reader,
 		const struct oriel_config_guest *guest, const struct scfg_block *block) {
-	bool has_qemu = guest_has_qemu_source(guest) || guest_has_input(guest, "qemu");
+	/* What goes with a device that is handed over is a monitor, and no display of QEMU's. */
+	bool has_display = guest_has_qemu_source(guest) ||
+			(guest_has_input(guest, "qemu") && guest->input_where[0] == '/');
 	if (guest->input_options.has_touch && !guest_has_input(guest, "qemu")) {
 		reader->line = block_find(block, "touch")->lineno;
 		return oriel_config_reader_fail(reader,
 				"expected \"input qemu\" for \"touch yes\", got \"input %s\"",
 				guest->input != NULL ? guest->input : "none");
-	} else if (guest->has_clipboard && (!has_qemu || guest->input == NULL)) {
+	} else if (guest->has_clipboard && (!has_display || guest->input == NULL)) {
 		reader->line = block_find(block, "clipboard")->lineno;
 		return oriel_config_reader_fail(reader,
-				"expected a guest of QEMU's that has input for \"clipboard yes\", got "
-				"\"source %s\" and \"input %s\"",
+				"expected \"source qemu\" or \"input qemu PATH\", and an input, for "
+				"\"clipboard yes\", got \"source %s\" and \"input %s\"",
 				guest->driver, guest->input != NULL ? guest->input : "none");
 	} else if (guest->options.edid == ORIEL_SOURCE_EDID_BLOB && guest_has_qemu_source(guest)) {
 		reader->line = block_find(block, "edid")->lineno;

@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "control/control.h"
+#include "fd.h"
 #include "guest/guest_clipboard.h"
 #include "guest/input_sink.h"
 #include "guest/source.h"
@@ -195,6 +196,12 @@ static void server_give_clipboard(struct oriel_server *server, struct oriel_gues
 					is_by_source ? guest->where : guest->input_where));
 }
 
+/* It has its input once a connection was handed over with its device: server_handle_give_input(). */
+static bool guest_awaits_input(const struct oriel_config_guest *guest) {
+	return strcmp(guest->driver, "vfio") == 0 && guest->input_options.where != NULL &&
+			strcmp(guest->input_options.where, "handover") == 0;
+}
+
 /* NULL after one log line. */
 static struct oriel_source *server_add_guest(
 		struct oriel_server *server, const struct oriel_config_guest *guest) {
@@ -208,7 +215,7 @@ static struct oriel_source *server_add_guest(
 	if (view == NULL) {
 		return NULL;
 	}
-	if (guest->input != NULL) {
+	if (guest->input != NULL && !guest_awaits_input(guest)) {
 		oriel_guest_view_set_input(view,
 				oriel_input_sink_create(server->loop, guest->input, guest->name,
 						&guest->input_options));
@@ -249,6 +256,41 @@ static struct oriel_source *server_handle_add_guest(
 	return server_add_guest(data, &guest);
 }
 
+/* NULL for a guest that is not of the configuration. */
+static const struct oriel_config_guest *server_find_config_guest(
+		const struct oriel_server *server, const char *name) {
+	const struct oriel_config_guest *guest;
+	wl_list_for_each(guest, &server->config->guests, link) {
+		if (strcmp(guest->name, name) == 0) {
+			return guest;
+		}
+	}
+	return NULL;
+}
+
+/* Made with the first connection: a guest without any takes no keys, which others may have use for. */
+static void server_handle_give_input(void *data, struct oriel_source *source, int take_monitor_fd) {
+	static const char driver[] = "qemu";
+	static const struct oriel_input_sink_options default_options = { .where = "handover" };
+	struct oriel_server *server = data;
+	const char *name = oriel_source_get_name(source);
+	struct oriel_guest_view *view = oriel_layout_find(&server->layout, name);
+	const struct oriel_config_guest *guest = server_find_config_guest(server, name);
+	bool is_wanted = guest != NULL ? guest_awaits_input(guest)
+				       : oriel_input_sink_driver_exists(driver);
+	if (is_wanted && view->input == NULL) {
+		oriel_guest_view_set_input(view,
+				oriel_input_sink_create(server->loop, driver, name,
+						guest != NULL ? &guest->input_options
+							      : &default_options));
+	}
+	if (is_wanted && view->input != NULL) {
+		oriel_input_sink_adopt(view->input, take_monitor_fd);
+	} else {
+		sb_fd_clear(&take_monitor_fd);
+	}
+}
+
 static void server_handle_present_guest(void *data, struct oriel_source *source) {
 	struct oriel_server *server = data;
 	server_show_guest(server, oriel_layout_find(&server->layout, oriel_source_get_name(source)));
@@ -269,6 +311,7 @@ static void server_handle_remove_guest(void *data, struct oriel_source *source) 
 static const struct oriel_handover_host server_handover_host = {
 	.find_guest = server_handle_find_guest,
 	.add_guest = server_handle_add_guest,
+	.give_input = server_handle_give_input,
 	.present_guest = server_handle_present_guest,
 	.remove_guest = server_handle_remove_guest,
 };

@@ -68,16 +68,19 @@ static struct wl_resource *manager_create_guest(
 }
 
 static void manager_add_guest(struct wl_client *client, struct wl_resource *manager, uint32_t id,
-		const struct oriel_handover_request *request, int take_fd, int take_process_fd) {
+		const struct oriel_handover_request *request, int take_fd, int take_monitor_fd,
+		int take_process_fd) {
 	struct oriel_control *control = wl_resource_get_user_data(manager);
 	struct wl_resource *guest = manager_create_guest(client, manager, id);
 	if (guest == NULL) {
 		sb_fd_clear(&take_fd);
+		sb_fd_clear(&take_monitor_fd);
 		sb_fd_clear(&take_process_fd);
 		return;
 	}
 	char reason[ORIEL_HANDOVER_REASON_SIZE];
-	if (oriel_handovers_add(control->handovers, request, take_fd, take_process_fd, reason)) {
+	if (oriel_handovers_add(control->handovers, request, take_fd, take_monitor_fd,
+			    take_process_fd, reason)) {
 		oriel_guest_v1_send_accepted(guest);
 	} else {
 		oriel_guest_v1_send_refused(guest, reason);
@@ -92,7 +95,19 @@ static void manager_handle_add_vfio_guest(struct wl_client *client, struct wl_re
 		.name = name,
 		.output_name = output_name,
 	};
-	manager_add_guest(client, manager, id, &request, take_device_fd, take_process_fd);
+	manager_add_guest(client, manager, id, &request, take_device_fd, -1, take_process_fd);
+}
+
+static void manager_handle_add_vfio_guest_with_input(struct wl_client *client,
+		struct wl_resource *manager, uint32_t id, const char *name, const char *output_name,
+		int32_t take_device_fd, int32_t take_monitor_fd, int32_t take_process_fd) {
+	const struct oriel_handover_request request = {
+		.kind = ORIEL_SOURCE_HANDOVER_VFIO_DEVICE,
+		.name = name,
+		.output_name = output_name,
+	};
+	manager_add_guest(client, manager, id, &request, take_device_fd, take_monitor_fd,
+			take_process_fd);
 }
 
 static void manager_handle_add_qemu_guest(struct wl_client *client, struct wl_resource *manager,
@@ -112,13 +127,14 @@ static void manager_handle_add_qemu_guest(struct wl_client *client, struct wl_re
 		.name = name,
 		.output_name = output_name,
 	};
-	manager_add_guest(client, manager, id, &request, take_connection_fd, take_process_fd);
+	manager_add_guest(client, manager, id, &request, take_connection_fd, -1, take_process_fd);
 }
 
 static const struct oriel_guest_manager_v1_interface manager_implementation = {
 	.destroy = manager_handle_destroy,
 	.add_vfio_guest = manager_handle_add_vfio_guest,
 	.add_qemu_guest = manager_handle_add_qemu_guest,
+	.add_vfio_guest_with_input = manager_handle_add_vfio_guest_with_input,
 };
 
 static void control_bind_manager(struct wl_client *client, void *data, uint32_t version, uint32_t id) {

@@ -286,8 +286,8 @@ static bool handovers_check(const struct oriel_handover_request *request, int pr
 }
 
 bool oriel_handovers_add(struct oriel_handovers *handovers,
-		const struct oriel_handover_request *request, int take_fd, int take_process_fd,
-		char reason[ORIEL_HANDOVER_REASON_SIZE]) {
+		const struct oriel_handover_request *request, int take_fd, int take_monitor_fd,
+		int take_process_fd, char reason[ORIEL_HANDOVER_REASON_SIZE]) {
 	handovers_end_machines(handovers);
 	struct oriel_source *source;
 	dev_t device_number = request->kind == ORIEL_SOURCE_HANDOVER_VFIO_DEVICE
@@ -297,11 +297,13 @@ bool oriel_handovers_add(struct oriel_handovers *handovers,
 			!handovers_find_vacant(handovers, request->name, &source, reason) ||
 			!handovers_check_device(handovers, device_number, reason)) {
 		sb_fd_clear(&take_process_fd);
+		sb_fd_clear(&take_monitor_fd);
 		sb_fd_clear(&take_fd);
 		return false;
 	}
 	struct handover_guest *guest = guest_create(handovers, take_process_fd, reason);
 	if (guest == NULL) {
+		sb_fd_clear(&take_monitor_fd);
 		sb_fd_clear(&take_fd);
 		return false;
 	}
@@ -310,12 +312,16 @@ bool oriel_handovers_add(struct oriel_handovers *handovers,
 			? handovers_revive(handovers, guest, source, request->kind, take_fd, reason)
 			: handovers_make(handovers, guest, request, take_fd, reason);
 	if (!is_added) {
+		sb_fd_clear(&take_monitor_fd);
 		guest_destroy(guest);
 		return false;
 	}
 	wl_list_insert(&handovers->guests, &guest->link);
 	wlr_log(WLR_INFO, "guest %s: its %s was handed over", request->name,
 			kind_get_noun(request->kind));
+	if (take_monitor_fd >= 0) {
+		handovers->host->give_input(handovers->host_data, guest->source, take_monitor_fd);
+	}
 	if (guest->is_made) {
 		handovers->host->present_guest(handovers->host_data, guest->source);
 	}

@@ -39,6 +39,11 @@ struct oriel_handover_host {
 	 * stays until remove_guest().
 	 */
 	struct oriel_source *(*add_guest)(void *data, const struct oriel_handover_request *request);
+	/*
+	 * The machine of that guest, which is VFIO's, can have its input by a connection to its
+	 * QMP monitor. Takes it in every case, and whether that is used or not is the host's business.
+	 */
+	void (*give_input)(void *data, struct oriel_source *source, int take_monitor_fd);
 	/* A guest that add_guest() made has its machine, and whoever started that wants to see it. */
 	void (*present_guest)(void *data, struct oriel_source *source);
 	/* Removes a guest that add_guest() made, with its source. */
@@ -54,13 +59,14 @@ void oriel_handovers_destroy(struct oriel_handovers *handovers);
 
 /*
  * Gives the guest of the request's name, which is made if need be, what is handed over until the
- * process ends. Nothing is assumed of the arguments.
+ * process ends. With a device there may be a connection to QEMU's monitor; -1: none. Nothing is
+ * assumed of the arguments.
  *
  * False after writing one line to reason that is for whoever asked for it: then everything is as it
  * was.
  */
 bool oriel_handovers_add(struct oriel_handovers *handovers,
-		const struct oriel_handover_request *request, int take_fd, int take_process_fd,
-		char reason[ORIEL_HANDOVER_REASON_SIZE]);
+		const struct oriel_handover_request *request, int take_fd, int take_monitor_fd,
+		int take_process_fd, char reason[ORIEL_HANDOVER_REASON_SIZE]);
 
 #endif

@@ -324,6 +324,40 @@ static void guests_that_cannot_be_are_refused_with_the_reason(void **state) {
 	fixture_finish(&fixture);
 }
 
+/* And all of its files are closed. */
+static void vfio_guest_with_input_that_cannot_be_is_refused_with_the_reason(void **state) {
+	static const struct {
+		const char *name, *reason;
+	} cases[] = {
+		{ "other", "guest other is running" },
+		{ "", "the name of a guest" },
+		{ "a", "the log of oriel says why" },
+	};
+	struct fixture fixture;
+	start(&fixture);
+	struct peer peer;
+	peer_connect(&peer, &fixture);
+	peer_bind(&peer);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int pair[2];
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		int device_fd = get_some_file(), process_fd = get_this_process();
+		struct answer answer = { 0 };
+		answer.guest = oriel_guest_manager_v1_add_vfio_guest_with_input(
+				peer.manager, cases[i].name, NULL, device_fd, pair[0], process_fd);
+		oriel_guest_v1_add_listener(answer.guest, &guest_listener, &answer);
+		close(device_fd);
+		close(process_fd);
+		close(pair[0]);
+		peer_wait_for_refusal(&peer, &answer, cases[i].reason);
+		char byte;
+		assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), 0);
+		close(pair[1]);
+	}
+	peer_disconnect(&peer);
+	fixture_finish(&fixture);
+}
+
 static void qemu_guests_that_cannot_be_are_refused_with_the_reason(void **state) {
 	static const uint32_t channels[] = { ORIEL_GUEST_MANAGER_V1_CHANNEL_DBUS,
 		ORIEL_GUEST_MANAGER_V1_CHANNEL_QMP };
@@ -509,6 +543,7 @@ int main(void) {
 		cmocka_unit_test(globals_of_the_two_sockets_are_apart),
 		cmocka_unit_test(connections_beyond_the_bound_are_told_and_closed),
 		cmocka_unit_test(guests_that_cannot_be_are_refused_with_the_reason),
+		cmocka_unit_test(vfio_guest_with_input_that_cannot_be_is_refused_with_the_reason),
 		cmocka_unit_test(qemu_guests_that_cannot_be_are_refused_with_the_reason),
 		cmocka_unit_test(channel_that_is_none_is_an_error),
 		cmocka_unit_test(objects_beyond_the_bound_are_an_error),

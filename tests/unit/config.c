@@ -538,12 +538,16 @@ static const struct load_case load_cases[] = {
 			":2: expected yes or no, got \"Yes\"" },
 	{ "load_clipboard_without_qemu_is_refused",
 			"guest a {\n\tclipboard yes\n\tsource synthetic\n\tinput uinput\n}\n",
-			":2: expected a guest of QEMU's that has input for \"clipboard yes\", got "
-			"\"source synthetic\" and \"input uinput\"" },
+			":2: expected \"source qemu\" or \"input qemu PATH\", and an input, for "
+			"\"clipboard yes\", got \"source synthetic\" and \"input uinput\"" },
 	{ "load_clipboard_without_input_is_refused",
 			"guest a {\n\tsource qemu /a\n\tclipboard yes\n\tinput none\n}\n",
-			":3: expected a guest of QEMU's that has input for \"clipboard yes\", got "
-			"\"source qemu\" and \"input none\"" },
+			":3: expected \"source qemu\" or \"input qemu PATH\", and an input, for "
+			"\"clipboard yes\", got \"source qemu\" and \"input none\"" },
+	{ "load_clipboard_of_handed_over_device_is_refused",
+			"guest a {\n\tsource vfio handover\n\tclipboard yes\n}\n",
+			":3: expected \"source qemu\" or \"input qemu PATH\", and an input, for "
+			"\"clipboard yes\", got \"source vfio\" and \"input qemu\"" },
 
 	/* bindings */
 	{ "load_bind_without_arguments_is_refused", "bind\n",
@@ -1126,7 +1130,12 @@ static void load_input_of_guests(void **state) {
 			"guest f {\n\tinput qemu\n\tsource qemu handover\n}\n"
 			"guest g {\n\tsource qemu /b\n\tinput none\n}\n"
 			"guest h {\n\tsource qemu /c\n\tinput uinput\n}\n"
-			"guest i {\n\tinput qemu " PATH_107 "\n\tsource vfio handover\n}\n");
+			"guest i {\n\tinput qemu " PATH_107 "\n\tsource vfio handover\n}\n"
+			"guest j {\n\tsource vfio handover\n}\n"
+			"guest k {\n\tsource vfio handover\n\tinput qemu\n}\n"
+			"guest l {\n\tsource vfio handover\n\tinput none\n}\n"
+			"guest m {\n\tsource vfio handover\n\tinput uinput\n}\n"
+			"guest n {\n\tsource vfio fd:9\n}\n");
 	static const struct {
 		const char *input, *where;
 	} expected[] = {
@@ -1138,6 +1147,11 @@ static void load_input_of_guests(void **state) {
 		{ NULL, NULL },
 		{ "uinput", NULL },
 		{ "qemu", PATH_107 },
+		{ "qemu", "handover" },
+		{ "qemu", "handover" },
+		{ NULL, NULL },
+		{ "uinput", NULL },
+		{ NULL, NULL },
 	};
 	assert_int_equal(wl_list_length(&config->guests), ARRAY_LENGTH(expected));
 	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
@@ -1153,6 +1167,10 @@ static void load_input_of_guests(void **state) {
 	static const char text[] = "guest a {\n\tsource synthetic\n\tinput uinput\n}\n";
 	assert_load_fails(text, sizeof(text) - 1,
 			":3: expected an input that is built in, or none, got \"uinput\"");
+	/* What a device is handed over with is no use then, but the device is. */
+	config = load("guest a {\n\tsource vfio handover\n}\n");
+	assert_null(get_guest(config, 0)->input);
+	oriel_config_destroy(config);
 	inputs_are_missing = false;
 }
 
@@ -1550,7 +1568,8 @@ static void add_guest_reads_source_and_output(void **state) {
 		} else {
 			assert_null(guest->output);
 		}
-		bool is_qemu = strcmp(cases[i].driver, "qemu") == 0;
+		bool is_qemu = strcmp(cases[i].driver, "qemu") == 0 ||
+				(cases[i].where != NULL && strcmp(cases[i].where, "handover") == 0);
 		assert_text(guest->input, is_qemu ? "qemu" : NULL);
 		assert_text(guest->input_options.where, is_qemu ? cases[i].where : NULL);
 	}

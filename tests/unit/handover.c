@@ -34,6 +34,7 @@ struct guest {
 	struct wl_list link; /* context.guests */
 	int device_fd; /* or connection; -1: it has none */
 	enum oriel_source_handover made_for, adopted;
+	int monitor_fd; /* that was given last; -1: none */
 	unsigned int adoptions, ends;
 	bool refuses;
 	char output_name[64]; /* "": none was named */
@@ -45,6 +46,7 @@ static struct {
 	struct oriel_handovers *handovers;
 	struct wl_list guests; /* guest.link */
 	unsigned int added, presented, removed;
+	bool was_presented_with_input; /* the last one */
 	bool add_fails, new_ones_refuse;
 	struct {
 		pid_t pid;
@@ -93,6 +95,7 @@ static void guest_handle_destroy(struct oriel_source *source) {
 	oriel_source_finish(source);
 	wl_list_remove(&guest->link);
 	sb_fd_clear(&guest->device_fd);
+	sb_fd_clear(&guest->monitor_fd);
 	free(guest);
 }
 
@@ -107,7 +110,7 @@ static struct guest *guest_create(const char *name) {
 	/* Not calloc(), which may be short. */
 	struct guest *guest = malloc(sizeof(*guest));
 	assert_non_null(guest);
-	*guest = (struct guest){ .device_fd = -1 };
+	*guest = (struct guest){ .device_fd = -1, .monitor_fd = -1 };
 	assert_true(oriel_source_init(&guest->base, &guest_ops, name));
 	wl_list_insert(context.guests.prev, &guest->link);
 	return guest;
@@ -151,10 +154,19 @@ static struct oriel_source *host_handle_add_guest(
 	return &guest->base;
 }
 
+/* It has its device by then. */
+static void host_handle_give_input(void *data, struct oriel_source *source, int take_monitor_fd) {
+	assert_ptr_equal(data, &context);
+	struct guest *guest = guest_from_source(source);
+	assert_true(guest->device_fd >= 0);
+	sb_fd_replace(&guest->monitor_fd, take_monitor_fd);
+}
+
 static void host_handle_present_guest(void *data, struct oriel_source *source) {
 	assert_ptr_equal(data, &context);
 	assert_true(guest_from_source(source)->adoptions > 0);
 	context.presented++;
+	context.was_presented_with_input = guest_from_source(source)->monitor_fd >= 0;
 }
 
 static void host_handle_remove_guest(void *data, struct oriel_source *source) {
@@ -166,6 +178,7 @@ static void host_handle_remove_guest(void *data, struct oriel_source *source) {
 static const struct oriel_handover_host host = {
 	.find_guest = host_handle_find_guest,
 	.add_guest = host_handle_add_guest,
+	.give_input = host_handle_give_input,
 	.present_guest = host_handle_present_guest,
 	.remove_guest = host_handle_remove_guest,
 };
@@ -230,15 +243,20 @@ static int teardown(void **state) {
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
-static bool add_kind(enum oriel_source_handover kind, const char *name, const char *output_name,
-		int take_fd, int take_process_fd) {
+static bool add_with_monitor(enum oriel_source_handover kind, const char *name,
+		const char *output_name, int take_fd, int take_monitor_fd, int take_process_fd) {
 	const struct oriel_handover_request request = {
 		.kind = kind,
 		.name = name,
 		.output_name = output_name,
 	};
-	return oriel_handovers_add(
-			context.handovers, &request, take_fd, take_process_fd, context.reason);
+	return oriel_handovers_add(context.handovers, &request, take_fd, take_monitor_fd,
+			take_process_fd, context.reason);
+}
+
+static bool add_kind(enum oriel_source_handover kind, const char *name, const char *output_name,
+		int take_fd, int take_process_fd) {
+	return add_with_monitor(kind, name, output_name, take_fd, -1, take_process_fd);
 }
 
 static bool add_device(const char *name, const char *output_name, int take_device_fd,
@@ -459,6 +477,56 @@ static void connections_are_handed_over_as_devices_are(void **state) {
 	expect_refusal("guest d does not take the connection; the log of oriel says why");
 }
 
+/* Hands over a device with a monitor that goes with it. Returns the monitor's number. */
+static int try_with_monitor(const char *name, int take_process_fd, bool *ret_is_added) {
+	int monitor_fd = eventfd(0, EFD_CLOEXEC);
+	*ret_is_added = add_with_monitor(ORIEL_SOURCE_HANDOVER_VFIO_DEVICE, name, NULL,
+			eventfd(0, EFD_CLOEXEC), monitor_fd, take_process_fd);
+	return monitor_fd;
+}
+
+static void monitor_that_comes_with_a_device_is_for_its_guest(void **state) {
+	int first = process_start(), second = process_start();
+	bool is_added;
+	int monitor_fd = try_with_monitor("a", sb_fd_dup(context.processes[first].fd), &is_added);
+	assert_true(is_added);
+	struct guest *guest = find_guest("a");
+	assert_int_equal(guest->monitor_fd, monitor_fd);
+	/* So that it can be presented with it. */
+	assert_int_equal(context.presented, 1);
+	assert_true(context.was_presented_with_input);
+	guest_run(guest);
+	/* The next machine has one of its own. */
+	process_end_and_dispatch(first);
+	monitor_fd = try_with_monitor("a", sb_fd_dup(context.processes[second].fd), &is_added);
+	assert_true(is_added);
+	assert_ptr_equal(find_guest("a"), guest);
+	assert_int_equal(guest->monitor_fd, monitor_fd);
+
+	assert_true(add("b", second));
+	assert_int_equal(find_guest("b")->monitor_fd, -1);
+}
+
+/* The teardown counts the files. */
+static void monitor_of_a_guest_that_is_refused_is_closed(void **state) {
+	int process = process_start();
+	bool is_added;
+	try_with_monitor("", sb_fd_dup(context.processes[process].fd), &is_added);
+	assert_false(is_added);
+	context.new_ones_refuse = true;
+	try_with_monitor("a", sb_fd_dup(context.processes[process].fd), &is_added);
+	assert_false(is_added);
+	context.add_fails = true;
+	try_with_monitor("a", sb_fd_dup(context.processes[process].fd), &is_added);
+	assert_false(is_added);
+	context.add_fails = context.new_ones_refuse = false;
+	shortage_of_memory_begin(1);
+	try_with_monitor("a", sb_fd_dup(context.processes[process].fd), &is_added);
+	shortage_of_memory_end();
+	assert_false(is_added);
+	assert_null(find_guest("a"));
+}
+
 /* --- bounds ----------------------------------------------------------------------------------- */
 
 static void guests_beyond_the_bound_are_refused_until_one_has_ended(void **state) {
@@ -594,6 +662,8 @@ int main(void) {
 		TEST(guest_that_cannot_be_made_is_refused),
 		TEST(device_of_another_guest_is_refused_until_that_ends),
 		TEST(connections_are_handed_over_as_devices_are),
+		TEST(monitor_that_comes_with_a_device_is_for_its_guest),
+		TEST(monitor_of_a_guest_that_is_refused_is_closed),
 		TEST(guests_beyond_the_bound_are_refused_until_one_has_ended),
 		TEST(names_are_checked),
 		TEST(process_that_is_none_is_refused),
