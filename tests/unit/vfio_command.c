@@ -46,17 +46,21 @@ static void device_is_added_behind_the_command(void **state) {
 		.node_name = "vfio3",
 	};
 	char *argv[] = { "qemu", "-m", "1G", NULL };
-	const char *const expected[] = { "qemu", "-m", "1G", "-object",
+	static const char *const expected[] = { "qemu", "-m", "1G", "-object",
 		"iommufd,id=oriel-iommufd-vfio3,fd=8", "-device",
 		("vfio-pci,id=oriel-vfio3,iommufd=oriel-iommufd-vfio3,fd=7,"
-		 "sysfsdev=/sys/devices/a,,b/uuid,display=off") };
-	char **command = command_add_device(argv, &device);
-	assert_non_null(command);
-	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
-		assert_string_equal(command[i], expected[i]);
+		 "sysfsdev=/sys/devices/a,,b/uuid,display=off"),
+		"-chardev", "socket,id=oriel-input-vfio3,fd=9", "-qmp", "chardev:oriel-input-vfio3" };
+	for (int with_monitor = 0; with_monitor <= 1; with_monitor++) {
+		size_t count = ARRAY_LENGTH(expected) - (with_monitor ? 0 : 4);
+		char **command = command_add_device(argv, &device, with_monitor ? 9 : -1);
+		assert_non_null(command);
+		for (size_t i = 0; i < count; i++) {
+			assert_string_equal(command[i], expected[i]);
+		}
+		assert_null(command[count]);
+		command_free(command, 3);
 	}
-	assert_null(command[ARRAY_LENGTH(expected)]);
-	command_free(command, 3);
 	command_free(NULL, 3);
 }
 

@@ -1,8 +1,8 @@
 /*
  * The real thing: a QEMU that oriel-vfio(1) has started runs a machine on an mbochs vGPU, which is a
  * boot sector (../guests/boot.S) that sets a mode, paints, and repaints for every key. The keys are typed
- * into oriel, which makes them the machine's by a uinput keyboard; what it paints is on oriel's screen
- * while QEMU has the device.
+ * into oriel, which makes them the machine's by the QMP monitor that was handed over with the device, or
+ * by a uinput keyboard; what it paints is on oriel's screen while QEMU has the device.
  */
 #include <errno.h>
 #include <limits.h>
@@ -44,8 +44,8 @@
 	"output OUTPUT-2 {\n\tmode 64x48\n}\n"                                                     \
 	"guest other {\n\tsource synthetic 64x48\n\toutput OUTPUT-2\n}\n"
 /* The machine, which is handed over, and gets what is typed once it has the focus. */
-#define MACHINE_CONFIG                                                                             \
-	"guest machine {\n\tsource vfio handover\n\toutput OUTPUT-1\n\tinput uinput\n}\n"          \
+#define MACHINE_CONFIG(input)                                                                      \
+	"guest machine {\n\tsource vfio handover\n\toutput OUTPUT-1\n" input "}\n"                 \
 	"bind Super+1 guest machine\n"
 _Static_assert(BOOT_SMALL_WIDTH == 320 && BOOT_SMALL_HEIGHT == 240, "the size of the first output");
 
@@ -138,7 +138,7 @@ static void machine_launch(struct machine *machine, const char *const arguments[
 	program_start(&machine->qemu, argv);
 }
 
-static void machine_start_qemu(struct machine *machine) {
+static void machine_start_qemu(struct machine *machine, bool has_uinput) {
 	char image[PATH_MAX], drive[PATH_MAX + 64], evdev[PATH_MAX];
 	get_built_path(image, "../guests/boot.img");
 	snprintf(drive, sizeof(drive), "if=floppy,format=raw,readonly=on,file=%s", image);
@@ -148,7 +148,7 @@ static void machine_start_qemu(struct machine *machine) {
 	const char *const arguments[] = { machine->uuid, "--", "qemu-system-x86_64", "-name",
 		"guest=machine,debug-threads=on", "-accel", "tcg", "-m", "16", "-nodefaults",
 		"-no-user-config", "-display", "none", "-vga", "none", "-boot", "a", "-drive",
-		drive, "-object", evdev, NULL };
+		drive, has_uinput ? "-object" : NULL, evdev, NULL };
 	machine_launch(machine, arguments);
 }
 
@@ -213,10 +213,10 @@ static void assert_other_goes_on(struct machine *machine) {
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
-static void qemu_boots_types_resets_dies_and_returns(void **state) {
-	struct machine *machine = *state;
-	machine_start_oriel(machine, CONFIG MACHINE_CONFIG);
-	machine_start_qemu(machine);
+static void boot_type_reset_die_and_return(
+		struct machine *machine, const char *config_text, bool has_uinput) {
+	machine_start_oriel(machine, config_text);
+	machine_start_qemu(machine, has_uinput);
 	machine_wait_for_picture(machine, 0);
 	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
 	assert_int_equal(oriel_source_get_state(view->source), ORIEL_SOURCE_STATE_RUNNING);
@@ -243,13 +243,51 @@ static void qemu_boots_types_resets_dies_and_returns(void **state) {
 	assert_other_goes_on(machine);
 
 	/* The same name, the same place, and the input is still its own. */
-	machine_start_qemu(machine);
+	machine_start_qemu(machine, has_uinput);
 	machine_wait_for_picture(machine, 0);
 	assert_ptr_equal(fixture_get_view(&machine->fixture, "machine"), view);
 	assert_int_equal(oriel_source_get_state(view->source), ORIEL_SOURCE_STATE_RUNNING);
 	machine_type(machine, KEY_C);
 	machine_wait_for_picture(machine, KEY_C);
 	assert_other_goes_on(machine);
+	machine_kill_qemu(machine);
+	fixture_step_until(&machine->fixture, guest_is_lost, view);
+}
+
+/* Without a word of it in the configuration. */
+static void machine_has_its_input_by_qmp(void **state) {
+	boot_type_reset_die_and_return(*state, CONFIG MACHINE_CONFIG(""), false);
+}
+
+static void machine_has_its_input_by_uinput(void **state) {
+	boot_type_reset_die_and_return(*state, CONFIG MACHINE_CONFIG("\tinput uinput\n"), true);
+}
+
+/* One that is not in the configuration either: a click gives it the input. */
+static void machine_that_is_not_configured_has_input(void **state) {
+	struct machine *machine = *state;
+	machine_start_oriel(machine, CONFIG);
+	machine_start_qemu(machine, false);
+	machine_wait_for_picture(machine, 0);
+	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
+	assert_non_null(view->input);
+	/* On the picture, as that is what is on the whole of the first output. */
+	input_move(&machine->input, 10, 10);
+	input_click(&machine->input, BTN_LEFT);
+	machine_type(machine, KEY_A);
+	machine_wait_for_picture(machine, KEY_A);
+	machine_kill_qemu(machine);
+	fixture_step_until(&machine->fixture, guest_is_lost, view);
+}
+
+/* Nobody but the user is asked: the machine has a monitor, and it is left alone. */
+static void machine_without_input_gets_none(void **state) {
+	struct machine *machine = *state;
+	machine_start_oriel(machine, CONFIG MACHINE_CONFIG("\tinput none\n"));
+	machine_start_qemu(machine, false);
+	machine_wait_for_picture(machine, 0);
+	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
+	assert_null(view->input);
 	machine_kill_qemu(machine);
 	fixture_step_until(&machine->fixture, guest_is_lost, view);
 }
@@ -362,7 +400,10 @@ static void command_gets_the_devices_and_no_other_file(void **state) {
 	assert_non_null(command);
 	assert_int_equal(count_text(said, "/dev/vfio/devices/vfio"), 2);
 	assert_int_equal(count_text(said, "/dev/iommu\n"), 2);
-	assert_int_equal(count_text(said, "\n") - count_text(command, "\n"), inherited_count + 4);
+	/* And one of a monitor each. */
+	assert_int_equal(count_text(said, "\n") - count_text(command, "\n"), inherited_count + 6);
+	assert_int_equal(count_text(command, "-chardev socket,id=oriel-input-vfio"), 2);
+	assert_int_equal(count_text(command, "-qmp chardev:oriel-input-vfio"), 2);
 	assert_int_equal(count_text(command, "-object iommufd,id=oriel-iommufd-vfio"), 2);
 	assert_int_equal(count_text(command, "-device vfio-pci,id=oriel-vfio"), 2);
 	assert_int_equal(count_text(command, machine->uuid), 1);
@@ -378,8 +419,14 @@ static void command_gets_the_devices_and_no_other_file(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(qemu_boots_types_resets_dies_and_returns,
+		cmocka_unit_test_setup_teardown(
+				machine_has_its_input_by_qmp, machine_setup, machine_teardown),
+		cmocka_unit_test_setup_teardown(
+				machine_has_its_input_by_uinput, machine_setup, machine_teardown),
+		cmocka_unit_test_setup_teardown(machine_that_is_not_configured_has_input,
 				machine_setup, machine_teardown),
+		cmocka_unit_test_setup_teardown(
+				machine_without_input_gets_none, machine_setup, machine_teardown),
 		cmocka_unit_test_setup_teardown(command_gets_the_devices_and_no_other_file,
 				machine_setup, machine_teardown),
 		cmocka_unit_test_setup_teardown(launcher_that_cannot_run_says_why_in_one_line,

@@ -18,10 +18,9 @@
 #include "oriel-guest-v1-client-protocol.h"
 
 /* Of the protocol, since when it has the request. */
-static const uint32_t kind_versions[] = {
-	[CONTROL_VFIO_DEVICE] = 1,
-	[CONTROL_QEMU_QMP] = 2,
-};
+static uint32_t get_version(const struct control_request *request) {
+	return request->kind == CONTROL_VFIO_DEVICE && request->monitor_fd < 0 ? 1 : 2;
+}
 
 struct control {
 	char *display; /* as it was given */
@@ -72,6 +71,11 @@ static struct oriel_guest_v1 *control_send_request(struct control *control) {
 	const struct control_request *request = control->request;
 	switch (request->kind) {
 	case CONTROL_VFIO_DEVICE:
+		if (request->monitor_fd >= 0) {
+			return oriel_guest_manager_v1_add_vfio_guest_with_input(control->manager,
+					request->guest_name, request->output_name, request->fd,
+					request->monitor_fd, request->process_fd);
+		}
 		return oriel_guest_manager_v1_add_vfio_guest(control->manager, request->guest_name,
 				request->output_name, request->fd, request->process_fd);
 	case CONTROL_QEMU_QMP:
@@ -90,7 +94,7 @@ static void control_send(struct control *control) {
 	if (control->manager == NULL) {
 		control_set_state(control, CONTROL_ENDED, "'%s' is not the control socket of oriel",
 				control->display);
-	} else if (control->version < kind_versions[control->request->kind]) {
+	} else if (control->version < get_version(control->request)) {
 		control_set_state(control, CONTROL_ENDED,
 				"this oriel is too old: it does not know of such guests");
 	} else {

@@ -15,6 +15,7 @@ struct control_request {
 	const char *output_name; /* may be NULL */
 	enum control_kind kind;
 	int fd; /* the device or connection */
+	int monitor_fd; /* with a device: a connection to QEMU's monitor, for its input; -1: none */
 	int process_fd; /* pidfd */
 };
 

@@ -20,6 +20,7 @@ void hand_over_init(struct hand_over *hand_over, const char *display, const char
 			.guest_name = guest_name,
 			.output_name = output_name,
 			.fd = -1,
+			.monitor_fd = -1,
 			.process_fd = machine->process_fd,
 		},
 	};

@@ -1,5 +1,6 @@
 #include "command.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "arguments.h"
 #include "device.h"
 
-#define ADDED_COUNT 4
+#define ADDED_MAX 8
 
 bool command_has_device(char *const argv[], const char *sysfs_name) {
 	/* QEMU takes a PCI address without its domain, if that is 0. */
@@ -41,44 +42,60 @@ static char *escape(const char *value) {
 	return escaped;
 }
 
+/* The command gets one more argument, which is its own. False, with nothing added, if memory ran out. */
+__attribute__((format(printf, 3, 4))) static bool command_add(
+		char **command, int *count, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	char *argument;
+	bool is_added = vasprintf(&argument, format, args) >= 0;
+	va_end(args);
+	if (is_added) {
+		command[(*count)++] = argument;
+	}
+	return is_added;
+}
+
 /*
  * What QEMU 11 wants: the -device needs its id, or QEMU crashes when it saves the file by that name,
  * and sysfsdev, or QEMU takes an mdev for a physical device. The ids have the device's name in them,
  * so that one machine can have several. QEMU's own display of the device is off: it would be a
- * second reader for nothing.
+ * second reader for nothing. Not -mon for the monitor: QEMU 11 calls that deprecated.
  */
-char **command_add_device(char *const argv[], const struct device *device) {
-	int count = arguments_count(argv);
-	char **command = calloc((size_t)count + ADDED_COUNT + 1, sizeof(*command));
+char **command_add_device(char *const argv[], const struct device *device, int monitor_fd) {
+	int argument_count = arguments_count(argv), count = argument_count;
+	const char *name = device->node_name;
+	char **command = calloc((size_t)count + ADDED_MAX + 1, sizeof(*command));
 	char *sysfs_path = escape(device->sysfs_path);
-	char *object = NULL, *vfio_pci = NULL;
 	if (command == NULL || sysfs_path == NULL) {
 		goto error;
 	}
-	if (asprintf(&object, "iommufd,id=oriel-iommufd-%s,fd=%d", device->node_name,
-			    device->iommufd_fd) < 0) {
-		object = NULL;
+	memcpy(command, argv, (size_t)count * sizeof(*command));
+	if (!command_add(command, &count, "-object") ||
+			!command_add(command, &count, "iommufd,id=oriel-iommufd-%s,fd=%d", name,
+					device->iommufd_fd) ||
+			!command_add(command, &count, "-device") ||
+			!command_add(command, &count,
+					"vfio-pci,id=oriel-%s,iommufd=oriel-iommufd-%s,fd=%d,"
+					"sysfsdev=%s,display=off",
+					name, name, device->fd, sysfs_path)) {
 		goto error;
 	}
-	if (asprintf(&vfio_pci,
-			    "vfio-pci,id=oriel-%s,iommufd=oriel-iommufd-%s,fd=%d,sysfsdev=%s,"
-			    "display=off",
-			    device->node_name, device->node_name, device->fd, sysfs_path) < 0) {
-		vfio_pci = NULL;
+	if (monitor_fd >= 0 &&
+			(!command_add(command, &count, "-chardev") ||
+					!command_add(command, &count, "socket,id=oriel-input-%s,fd=%d",
+							name, monitor_fd) ||
+					!command_add(command, &count, "-qmp") ||
+					!command_add(command, &count, "chardev:oriel-input-%s",
+							name))) {
 		goto error;
 	}
 	free(sysfs_path);
-	memcpy(command, argv, (size_t)count * sizeof(*command));
-	command[count] = "-object";
-	command[count + 1] = object;
-	command[count + 2] = "-device";
-	command[count + 3] = vfio_pci;
 	return command;
 
 error:
-	free(object);
 	free(sysfs_path);
-	free(command);
+	command_free(command, argument_count);
 	return NULL;
 }
 
@@ -86,7 +103,8 @@ void command_free(char **command, int argument_count) {
 	if (command == NULL) {
 		return;
 	}
-	free(command[argument_count + 1]);
-	free(command[argument_count + 3]);
+	for (char **argument = command + argument_count; *argument != NULL; argument++) {
+		free(*argument);
+	}
 	free(command);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -24,6 +25,7 @@ struct options {
 	const char *name; /* NULL: by the command, or the device */
 	const char *output;
 	const char *display;
+	bool has_no_input; /* oriel gets no connection to QEMU */
 	const char *device;
 	char **command;
 	int command_length;
@@ -38,6 +40,7 @@ static void print_help(void) {
 	       "  --name NAME     the guest's name in oriel\n"
 	       "  --output NAME   the output to show it on\n"
 	       "  --display NAME  oriel's control socket (default: $ORIEL_DISPLAY or oriel-0)\n"
+	       "  --no-input      give oriel no connection to QEMU, by which the machine has input\n"
 	       "  -h, --help      print this and end\n"
 	       "  --version       print the version and end\n"
 	       "\n"
@@ -47,6 +50,7 @@ static void print_help(void) {
 enum {
 	OPTION_DISPLAY = 256,
 	OPTION_NAME,
+	OPTION_NO_INPUT,
 	OPTION_OUTPUT,
 	OPTION_VERSION,
 };
@@ -55,6 +59,7 @@ static const struct option long_options[] = {
 	{ "display", required_argument, NULL, OPTION_DISPLAY },
 	{ "help", no_argument, NULL, 'h' },
 	{ "name", required_argument, NULL, OPTION_NAME },
+	{ "no-input", no_argument, NULL, OPTION_NO_INPUT },
 	{ "output", required_argument, NULL, OPTION_OUTPUT },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -72,6 +77,9 @@ static void options_parse(struct options *options, int argc, char *argv[]) {
 			break;
 		case OPTION_NAME:
 			options->name = optarg;
+			break;
+		case OPTION_NO_INPUT:
+			options->has_no_input = true;
 			break;
 		case OPTION_OUTPUT:
 			options->output = optarg;
@@ -117,7 +125,31 @@ static bool hand_over(const char *display, const struct control_request *request
 	return state == CONTROL_ACCEPTED;
 }
 
-static bool hand_over_device(const struct options *options, const struct device *device) {
+/* The two ends of a connection to QEMU's monitor, or -1 each. */
+struct monitor {
+	int oriel_fd;
+	int qemu_fd;
+};
+
+/* False after a line. */
+static bool monitor_open(struct monitor *monitor) {
+	int fds[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
+		say("no socket for QEMU's monitor: %s", strerror(errno));
+		return false;
+	}
+	monitor->oriel_fd = fds[0];
+	monitor->qemu_fd = fds[1];
+	return true;
+}
+
+static void monitor_close(struct monitor *monitor) {
+	sb_fd_clear(&monitor->oriel_fd);
+	sb_fd_clear(&monitor->qemu_fd);
+}
+
+static bool hand_over_device(
+		const struct options *options, const struct device *device, int monitor_fd) {
 	char *found_name = options->name == NULL ? arguments_find_name(options->command) : NULL;
 	/* This process, which becomes the machine: exec keeps the process. */
 	int process_fd = pidfd_open(getpid(), 0);
@@ -132,6 +164,7 @@ static bool hand_over_device(const struct options *options, const struct device 
 			.output_name = options->output,
 			.kind = CONTROL_VFIO_DEVICE,
 			.fd = device->fd,
+			.monitor_fd = monitor_fd,
 			.process_fd = process_fd,
 		};
 		is_accepted = hand_over(options->display, &request);
@@ -150,14 +183,15 @@ static bool inherit(int fd) {
 }
 
 /* Does not return on success. */
-static int run(const struct options *options, const struct device *device) {
-	char **command = command_add_device(options->command, device);
+static int run(const struct options *options, const struct device *device, int monitor_fd) {
+	char **command = command_add_device(options->command, device, monitor_fd);
 	if (command == NULL) {
 		say("out of memory");
 		return EXIT_FAILURE;
 	}
 	int status = EXIT_FAILURE;
-	if (inherit(device->fd) && inherit(device->iommufd_fd)) {
+	if (inherit(device->fd) && inherit(device->iommufd_fd) &&
+			(monitor_fd < 0 || inherit(monitor_fd))) {
 		execvp(command[0], command);
 		int error = errno;
 		say("cannot run %s: %s", command[0], strerror(error));
@@ -174,14 +208,18 @@ int main(int argc, char *argv[]) {
 	if (!device_open(&device, options.device)) {
 		return EXIT_FAILURE;
 	}
+	struct monitor monitor = { .oriel_fd = -1, .qemu_fd = -1 };
 	int status = EXIT_FAILURE;
 	if (command_has_device(options.command, device.sysfs_name)) {
 		say("the command has a -device vfio-pci for %s: leave it out, it is added",
 				device.sysfs_name);
-	} else if (hand_over_device(&options, &device) && device_check_free(&device)) {
+	} else if ((options.has_no_input || monitor_open(&monitor)) &&
+			hand_over_device(&options, &device, monitor.oriel_fd) &&
+			device_check_free(&device)) {
 		/* In this order: oriel closes the device that the machine before had, if any. */
-		status = run(&options, &device);
+		status = run(&options, &device, monitor.qemu_fd);
 	}
+	monitor_close(&monitor);
 	device_finish(&device);
 	return status;
 }
