@@ -438,14 +438,15 @@ static void monitor_of_any_size_is_brought_within_bounds(void **state) {
 		struct oriel_guest_monitor monitor;
 		const char *call;
 	} cases[] = {
-		{ { .width = 1, .height = 63 }, "0 0 0 0 64 64" },
-		{ { .width = 64, .height = 65 }, "0 0 0 0 64 65" },
+		{ { .width = 63, .height = 199 }, "0 0 0 0 64 200" },
+		{ { .width = 65, .height = 201 }, "0 0 0 0 65 201" },
+		{ { .width = 64, .height = 200 }, "0 0 0 0 64 200" },
 		{ { .width = 16384, .height = 16385 }, "0 0 0 0 16384 16384" },
 		{ { .width = INT32_MIN, .height = INT32_MAX }, "0 0 0 0 64 16384" },
-		{ { .width = 100, .height = 100, .width_mm = 65535, .height_mm = 65536 },
-				"65535 65535 0 0 100 100" },
-		{ { .width = 100, .height = 100, .width_mm = 1, .height_mm = 0 }, "0 0 0 0 100 100" },
-		{ { .width = 100, .height = 101, .width_mm = -1, .height_mm = 5 }, "0 0 0 0 100 101" },
+		{ { .width = 300, .height = 300, .width_mm = 65535, .height_mm = 65536 },
+				"65535 65535 0 0 300 300" },
+		{ { .width = 300, .height = 300, .width_mm = 1, .height_mm = 0 }, "0 0 0 0 300 300" },
+		{ { .width = 300, .height = 301, .width_mm = -1, .height_mm = 5 }, "0 0 0 0 300 301" },
 	};
 	struct qemu_rig *rig = *state;
 	struct oriel_qemu_console *console = start(rig);

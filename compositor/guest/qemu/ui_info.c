@@ -8,6 +8,12 @@
 #include "guest/source.h"
 #include "guest/validate.h"
 
+/*
+ * The pulse that ends a picture takes 1/200 of its height in the EDID that QEMU makes, rounded down.
+ * Linux leaves out a mode without one, and would choose the largest there is instead.
+ */
+#define HEIGHT_MIN 200
+
 /* How long a row of changes must have been over. */
 #define SETTLE_MS 100
 
@@ -26,7 +32,7 @@ static struct oriel_qemu_ui_size size_from_monitor(const struct oriel_guest_moni
 	struct oriel_qemu_ui_size size = { 0 };
 	if (monitor != NULL) {
 		size.width = clamp(monitor->width, ORIEL_EDID_MODE_MIN, ORIEL_VALIDATE_SIZE_MAX);
-		size.height = clamp(monitor->height, ORIEL_EDID_MODE_MIN, ORIEL_VALIDATE_SIZE_MAX);
+		size.height = clamp(monitor->height, HEIGHT_MIN, ORIEL_VALIDATE_SIZE_MAX);
 		if (monitor->width_mm > 0 && monitor->height_mm > 0) {
 			size.width_mm = (uint16_t)clamp(monitor->width_mm, 1, UINT16_MAX);
 			size.height_mm = (uint16_t)clamp(monitor->height_mm, 1, UINT16_MAX);
