@@ -114,6 +114,17 @@ static void hand_over(void) {
 	settle();
 }
 
+/* To the machine's first head, which is not the one under test. */
+static void hand_over_to_first(void) {
+	struct oriel_source *first =
+			oriel_source_create(context.loop, "win", "qemu", "handover", NULL);
+	assert_non_null(first);
+	assert_true(oriel_source_adopt(first, ORIEL_SOURCE_HANDOVER_QEMU_DBUS,
+			fake_qemu_hand_over_display(context.qemu)));
+	oriel_source_destroy(first);
+	settle();
+}
+
 /* True if QEMU was given a listener for that console, which is the fake display's then. */
 static bool take_listener(unsigned number) {
 	int fd = fake_qemu_take_listener(context.qemu, number);
@@ -219,7 +230,7 @@ static void head_is_the_console_of_its_number(void **state) {
 	fake_qemu_set_console_numbers(context.qemu, numbers, 2);
 	const struct oriel_source_options options = { .machine_name = "win", .head = 1 };
 	create_source("handover", &options);
-	hand_over();
+	hand_over_to_first();
 	assert_false(take_listener(0));
 	assert_true(take_listener(1));
 }
@@ -227,7 +238,7 @@ static void head_is_the_console_of_its_number(void **state) {
 static void head_that_the_machine_lacks_is_told_and_waits(void **state) {
 	const struct oriel_source_options options = { .machine_name = "win", .head = 1 };
 	create_source("handover", &options);
-	hand_over();
+	hand_over_to_first();
 	assert_false(take_listener(1));
 	assert_state(ORIEL_SOURCE_STATE_WAITING);
 	assert_int_equal(log_lines_get_count(), 1);
