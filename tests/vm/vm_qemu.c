@@ -26,8 +26,11 @@
 #include "config.h"
 #include "fds.h"
 #include "fixture.h"
+#include "guest/input_sink.h"
 #include "guest/source.h"
 #include "input.h"
+#include "input/guest_input.h"
+#include "input/seat.h"
 #include "output/output.h"
 #include "picture.h"
 #include "program.h"
@@ -145,10 +148,11 @@ static void machine_start_qemu(struct machine *machine, bool has_uinput) {
 	/* Made by oriel, of what is typed while the machine has the focus. */
 	snprintf(evdev, sizeof(evdev), "input-linux,id=keyboard,evdev=%s/oriel/machine-keyboard",
 			getenv("XDG_RUNTIME_DIR"));
-	const char *const arguments[] = { machine->uuid, "--", "qemu-system-x86_64", "-name",
-		"guest=machine,debug-threads=on", "-accel", "tcg", "-m", "16", "-nodefaults",
-		"-no-user-config", "-display", "none", "-vga", "none", "-boot", "a", "-drive",
-		drive, has_uinput ? "-object" : NULL, evdev, NULL };
+	const char *const arguments[] = { "--output",
+		fixture_get_numbered_output_name(&machine->fixture, 1), machine->uuid, "--",
+		"qemu-system-x86_64", "-name", "guest=machine,debug-threads=on", "-accel", "tcg",
+		"-m", "16", "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+		"-boot", "a", "-drive", drive, has_uinput ? "-object" : NULL, evdev, NULL };
 	machine_launch(machine, arguments);
 }
 
@@ -213,10 +217,11 @@ static void assert_other_goes_on(struct machine *machine) {
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
-static void boot_type_reset_die_and_return(
-		struct machine *machine, const char *config_text, bool has_uinput) {
-	machine_start_oriel(machine, config_text);
-	machine_start_qemu(machine, has_uinput);
+/* Without a word of its input in the configuration. */
+static void qemu_boots_types_resets_dies_and_returns(void **state) {
+	struct machine *machine = *state;
+	machine_start_oriel(machine, CONFIG MACHINE_CONFIG(""));
+	machine_start_qemu(machine, false);
 	machine_wait_for_picture(machine, 0);
 	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
 	assert_int_equal(oriel_source_get_state(view->source), ORIEL_SOURCE_STATE_RUNNING);
@@ -243,7 +248,7 @@ static void boot_type_reset_die_and_return(
 	assert_other_goes_on(machine);
 
 	/* The same name, the same place, and the input is still its own. */
-	machine_start_qemu(machine, has_uinput);
+	machine_start_qemu(machine, false);
 	machine_wait_for_picture(machine, 0);
 	assert_ptr_equal(fixture_get_view(&machine->fixture, "machine"), view);
 	assert_int_equal(oriel_source_get_state(view->source), ORIEL_SOURCE_STATE_RUNNING);
@@ -254,16 +259,23 @@ static void boot_type_reset_die_and_return(
 	fixture_step_until(&machine->fixture, guest_is_lost, view);
 }
 
-/* Without a word of it in the configuration. */
-static void machine_has_its_input_by_qmp(void **state) {
-	boot_type_reset_die_and_return(*state, CONFIG MACHINE_CONFIG(""), false);
+static void machine_has_its_input_by_uinput_where_that_is_wanted(void **state) {
+	struct machine *machine = *state;
+	machine_start_oriel(machine, CONFIG MACHINE_CONFIG("\tinput uinput\n"));
+	machine_start_qemu(machine, true);
+	machine_wait_for_picture(machine, 0);
+	machine_focus(machine);
+	machine_type(machine, KEY_A);
+	machine_wait_for_picture(machine, KEY_A);
+	machine_kill_qemu(machine);
+	fixture_step_until(&machine->fixture, guest_is_lost,
+			fixture_get_view(&machine->fixture, "machine"));
 }
 
-static void machine_has_its_input_by_uinput(void **state) {
-	boot_type_reset_die_and_return(*state, CONFIG MACHINE_CONFIG("\tinput uinput\n"), true);
-}
-
-/* One that is not in the configuration either: a click gives it the input. */
+/*
+ * One that is not in the configuration has the input when it is there, as whoever has started it wants
+ * that. A click on its picture catches the pointer, since it has a mouse, and leaves it the keys.
+ */
 static void machine_that_is_not_configured_has_input(void **state) {
 	struct machine *machine = *state;
 	machine_start_oriel(machine, CONFIG);
@@ -271,23 +283,17 @@ static void machine_that_is_not_configured_has_input(void **state) {
 	machine_wait_for_picture(machine, 0);
 	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
 	assert_non_null(view->input);
-	/* On the picture, as that is what is on the whole of the first output. */
-	input_move(&machine->input, 10, 10);
-	input_click(&machine->input, BTN_LEFT);
+	assert_int_equal(view->input->pointer, ORIEL_INPUT_SINK_POINTER_DISTANCES);
 	machine_type(machine, KEY_A);
 	machine_wait_for_picture(machine, KEY_A);
-	machine_kill_qemu(machine);
-	fixture_step_until(&machine->fixture, guest_is_lost, view);
-}
-
-/* Nobody but the user is asked: the machine has a monitor, and it is left alone. */
-static void machine_without_input_gets_none(void **state) {
-	struct machine *machine = *state;
-	machine_start_oriel(machine, CONFIG MACHINE_CONFIG("\tinput none\n"));
-	machine_start_qemu(machine, false);
-	machine_wait_for_picture(machine, 0);
-	struct oriel_guest_view *view = fixture_get_view(&machine->fixture, "machine");
-	assert_null(view->input);
+	struct oriel_guest_input *guest_input = &machine->fixture.server->seat->guest_input;
+	assert_false(guest_input->is_grabbed);
+	input_move(&machine->input, view->box.x + BOOT_SMALL_WIDTH / 2.0,
+			view->box.y + BOOT_SMALL_HEIGHT / 2.0);
+	input_click(&machine->input, BTN_LEFT);
+	assert_true(guest_input->is_grabbed);
+	machine_type(machine, KEY_B);
+	machine_wait_for_picture(machine, KEY_B);
 	machine_kill_qemu(machine);
 	fixture_step_until(&machine->fixture, guest_is_lost, view);
 }
@@ -383,7 +389,7 @@ static int count_inherited_files(struct machine *machine) {
 /* oriel-vfio runs itself, for a machine with two devices, and that runs a shell that looks around. */
 static void command_gets_the_devices_and_no_other_file(void **state) {
 	struct machine *machine = *state;
-	machine_start_oriel(machine, CONFIG "guest one {\n\tsource vfio handover\n}\n");
+	machine_start_oriel(machine, CONFIG "guest one {\n\tsource vfio handover\n\tinput none\n}\n");
 	int inherited_count = count_inherited_files(machine);
 	char second_uuid[37];
 	assert_int_equal(vgpu_mdev_create("mbochs-small", second_uuid), 0);
@@ -413,20 +419,21 @@ static void command_gets_the_devices_and_no_other_file(void **state) {
 	fixture_step_refreshes(&machine->fixture, 2);
 	/* "one" is of the configuration, and stays. */
 	assert_int_equal(count_guests(machine), 2);
-	assert_true(guest_is_lost(NULL, fixture_get_view(&machine->fixture, "one")));
+	struct oriel_guest_view *one = fixture_get_view(&machine->fixture, "one");
+	assert_true(guest_is_lost(NULL, one));
+	/* There was a monitor, but nobody wants it. */
+	assert_null(one->input);
 	assert_int_equal(vgpu_mdev_remove(second_uuid), 0);
 }
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-				machine_has_its_input_by_qmp, machine_setup, machine_teardown),
-		cmocka_unit_test_setup_teardown(
-				machine_has_its_input_by_uinput, machine_setup, machine_teardown),
+		cmocka_unit_test_setup_teardown(qemu_boots_types_resets_dies_and_returns,
+				machine_setup, machine_teardown),
+		cmocka_unit_test_setup_teardown(machine_has_its_input_by_uinput_where_that_is_wanted,
+				machine_setup, machine_teardown),
 		cmocka_unit_test_setup_teardown(machine_that_is_not_configured_has_input,
 				machine_setup, machine_teardown),
-		cmocka_unit_test_setup_teardown(
-				machine_without_input_gets_none, machine_setup, machine_teardown),
 		cmocka_unit_test_setup_teardown(command_gets_the_devices_and_no_other_file,
 				machine_setup, machine_teardown),
 		cmocka_unit_test_setup_teardown(launcher_that_cannot_run_says_why_in_one_line,
