@@ -452,7 +452,8 @@ static int machine_handle_timer(void *data) {
 	struct machine *machine = data;
 	if (machine->step == MACHINE_STEP_AWAY) {
 		machine_try_path(machine);
-	} else if (machine->qmp != NULL && !oriel_qmp_was_greeted(machine->qmp)) {
+	} else if (machine->qmp != NULL && !machine->has_input_only &&
+			!oriel_qmp_was_greeted(machine->qmp)) {
 		oriel_complain(&machine->complaints, oriel_clock_now_ns(),
 				"QEMU's QMP monitor does not answer: it takes one client at a time, "
 				"and may have another");
