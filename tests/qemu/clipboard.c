@@ -309,11 +309,18 @@ static bool is_registered(struct qemu *qemu, void *data) {
 	return count > scene->registrations;
 }
 
+/* QEMU drops what it has of the old session a while after it has said so: then it is told again. */
 static void begin_session(struct scene *scene) {
+	struct agent *agent = &scene->agent;
 	qemu_wait_until(&scene->qemu, is_registered, scene);
 	scene->registrations++;
-	agent_announce(&scene->agent);
-	agent_wait_for(&scene->agent, AGENT_MESSAGE_CAPABILITIES);
+	agent->type = AGENT_MESSAGE_NONE;
+	while (agent->type != AGENT_MESSAGE_CAPABILITIES) {
+		agent_announce(agent);
+		for (int i = 0; i < 8 && agent->type != AGENT_MESSAGE_CAPABILITIES; i++) {
+			agent_exchange(agent);
+		}
+	}
 }
 
 static void scene_begin(struct scene *scene) {
