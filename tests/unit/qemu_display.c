@@ -60,7 +60,7 @@ static struct {
 	struct oriel_guest_cursor cursor;
 	unsigned pendings;
 
-	int off_ms, error_ms, ack_ms; /* 0: not armed */
+	int still_ms, off_ms, error_ms, ack_ms; /* 0: not armed */
 
 	ino_t dmabufs[DMABUFS_MAX]; /* memfds that are dma-bufs */
 	size_t dmabuf_count;
@@ -73,7 +73,9 @@ int __wrap_sb_sys_ioctl(int fd, unsigned long request, void *arg);
 bool __wrap_oriel_exporter_get_name(int fd, char ret_name[static ORIEL_EXPORTER_NAME_SIZE]);
 
 int __wrap_wl_event_source_timer_update(struct wl_event_source *source, int delay_ms) {
-	if (source == context.display.off_timer) {
+	if (source == context.display.still_timer) {
+		context.still_ms = delay_ms;
+	} else if (source == context.display.off_timer) {
 		context.off_ms = delay_ms;
 	} else if (source == context.display.error_timer) {
 		context.error_ms = delay_ms;
@@ -228,6 +230,11 @@ static int teardown(void **state) {
 	wl_event_loop_destroy(context.loop);
 	assert_int_equal(fds_count_open(), context.fds_before);
 	return 0;
+}
+
+static void fire(struct wl_event_source *timer) {
+	__real_wl_event_source_timer_update(timer, 1);
+	assert_int_equal(wl_event_loop_dispatch(context.loop, -1), 0);
 }
 
 /* What an output does before it draws: it asks if the source has told. True if it had. */
@@ -772,6 +779,42 @@ static void dmabuf_is_shown_with_its_first_update(void **state) {
 	close(fd);
 }
 
+/* As for a guest that draws nothing, which another listener has shown before. */
+static void dmabuf_that_nothing_follows_is_shown_after_a_while(void **state) {
+	int placeholder = make_dmabuf(SIZE_BYTES, 0), a = make_dmabuf(SIZE_BYTES, 5);
+	send_dmabuf(placeholder);
+	assert_false(draw());
+	assert_int_equal(context.still_ms, 100);
+	send_dmabuf(a);
+	assert_false(draw());
+	assert_int_equal(context.still_ms, 100);
+	fire(context.display.still_timer);
+	assert_true(draw());
+	assert_shows(5);
+	assert_false(get_frame()->damage_known);
+
+	/* Whatever follows, the next one is waited for. */
+	send_dmabuf(placeholder);
+	draw();
+	assert_int_equal(context.still_ms, 100);
+	update_dmabuf();
+	draw();
+	assert_int_equal(context.still_ms, 0);
+	send_dmabuf(a);
+	draw();
+	fake_display_disable(&context.qemu);
+	draw();
+	assert_int_equal(context.still_ms, 0);
+	send_dmabuf(placeholder);
+	draw();
+	assert_int_equal(context.still_ms, 100);
+	send_bytes(WIDTH, HEIGHT, 6);
+	draw();
+	assert_int_equal(context.still_ms, 0);
+	close(placeholder);
+	close(a);
+}
+
 static void dmabuf_that_comes_back_is_the_same_buffer(void **state) {
 	int a = make_dmabuf(SIZE_BYTES, 5), b = make_dmabuf(SIZE_BYTES, 6);
 	send_dmabuf(a);
@@ -1148,11 +1191,6 @@ static void updates_held_when_the_connection_ends_are_let_go(void **state) {
 
 /* --- states ----------------------------------------------------------------------------------- */
 
-static void fire(struct wl_event_source *timer) {
-	__real_wl_event_source_timer_update(timer, 1);
-	assert_int_equal(wl_event_loop_dispatch(context.loop, -1), 0);
-}
-
 static void disable_is_believed_after_a_while(void **state) {
 	int fd = make_dmabuf(SIZE_BYTES, 5);
 	send_dmabuf(fd);
@@ -1376,6 +1414,7 @@ int main(void) {
 		TEST(copies_take_a_part_of_a_core_only),
 		TEST(flood_of_updates_is_one_frame),
 		TEST(dmabuf_is_shown_with_its_first_update),
+		TEST(dmabuf_that_nothing_follows_is_shown_after_a_while),
 		TEST(dmabuf_that_comes_back_is_the_same_buffer),
 		TEST(dmabuf_that_another_follows_is_never_shown),
 		TEST(dmabuf_larger_than_its_picture_is_cropped),

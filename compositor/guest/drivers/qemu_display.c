@@ -6,6 +6,8 @@
 #include "guest/clock.h"
 #include "guest/source_impl.h"
 
+/* An update that belongs to a dma-buf, or the dma-buf that is meant instead, comes within this time. */
+#define STILL_MS 100
 /* QEMU sends the next scanout within this time if it means to send one. */
 #define DISABLE_GRACE_MS 250
 /* What was refused is in the place of something better for no longer. */
@@ -37,6 +39,7 @@ static void display_set_kind(struct oriel_qemu_display *display, enum oriel_qemu
 	if (kind != ORIEL_QEMU_DISPLAY_DMABUF) {
 		display_drop_dmabuf(display);
 		oriel_qemu_acks_answer_all(&display->acks);
+		wl_event_source_timer_update(display->still_timer, 0);
 	}
 	wl_event_source_timer_update(display->off_timer, 0);
 }
@@ -130,6 +133,7 @@ static bool display_handle_scanout_dmabuf(
 		display->dmabuf_is_new = true;
 		/* What was drawn into the one before it, and has not been taken, never is. */
 		oriel_qemu_acks_answer_all(&display->acks);
+		wl_event_source_timer_update(display->still_timer, STILL_MS);
 	}
 	return true;
 }
@@ -176,6 +180,7 @@ static void display_handle_update_dmabuf(
 	oriel_qemu_acks_add(&display->acks, take_call);
 	if (display->kind == ORIEL_QEMU_DISPLAY_DMABUF) {
 		display_damage_dmabuf(display, box);
+		wl_event_source_timer_update(display->still_timer, 0);
 	}
 	if (pixman_region32_not_empty(&display->dmabuf_damage)) {
 		display_tell(display);
@@ -186,6 +191,7 @@ static void display_handle_update_dmabuf(
 
 static void display_handle_disable(void *data) {
 	struct oriel_qemu_display *display = data;
+	wl_event_source_timer_update(display->still_timer, 0);
 	wl_event_source_timer_update(display->off_timer, DISABLE_GRACE_MS);
 }
 
@@ -313,6 +319,14 @@ void oriel_qemu_display_release(struct oriel_qemu_display *display) {
 	}
 }
 
+static int display_handle_still_timer(void *data) {
+	struct oriel_qemu_display *display = data;
+	const struct oriel_qemu_box all = { .width = INT32_MAX, .height = INT32_MAX };
+	display_damage_dmabuf(display, &all);
+	display_tell(display);
+	return 0;
+}
+
 static int display_handle_off_timer(void *data) {
 	struct oriel_qemu_display *display = data;
 	oriel_source_set_state(display->source, ORIEL_SOURCE_STATE_OFF);
@@ -347,10 +361,12 @@ bool oriel_qemu_display_init(struct oriel_qemu_display *display, struct wl_event
 	oriel_qemu_dmabufs_init(&display->dmabufs);
 	oriel_qemu_cursor_init(&display->cursor, source);
 	pixman_region32_init(&display->dmabuf_damage);
+	display->still_timer = wl_event_loop_add_timer(loop, display_handle_still_timer, display);
 	display->off_timer = wl_event_loop_add_timer(loop, display_handle_off_timer, display);
 	display->error_timer = wl_event_loop_add_timer(loop, display_handle_error_timer, display);
 	return oriel_qemu_acks_init(&display->acks, loop, display_answer, display) &&
-			display->off_timer != NULL && display->error_timer != NULL;
+			display->still_timer != NULL && display->off_timer != NULL &&
+			display->error_timer != NULL;
 }
 
 void oriel_qemu_display_finish(struct oriel_qemu_display *display) {
@@ -361,6 +377,9 @@ void oriel_qemu_display_finish(struct oriel_qemu_display *display) {
 	oriel_qemu_dmabufs_clear(&display->dmabufs);
 	oriel_qemu_surface_finish(&display->surface);
 	pixman_region32_fini(&display->dmabuf_damage);
+	if (display->still_timer != NULL) {
+		wl_event_source_remove(display->still_timer);
+	}
 	if (display->off_timer != NULL) {
 		wl_event_source_remove(display->off_timer);
 	}

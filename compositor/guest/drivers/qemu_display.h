@@ -23,6 +23,8 @@ struct oriel_source;
  *
  * Bytes are shown with their Scanout. Until the first update of a picture the last frame of the one
  * before it stays, so that what QEMU shows for a moment only, as between two modes, is never seen.
+ * To a new listener QEMU repeats a dma-buf, but no update, and the guest may stand still: so one that
+ * nothing follows for STILL_MS is shown as it is.
  *
  * Disable says that the display is off, or that QEMU has let go of a dma-buf it does not show any more,
  * and comes after the scanout of the next one then. So it is believed after DISABLE_GRACE_MS without a
@@ -62,6 +64,7 @@ struct oriel_qemu_display {
 	struct oriel_qemu_cursor cursor;
 	struct oriel_qemu_acks acks;
 
+	struct wl_event_source *still_timer; /* since the last dma-buf, until an update or Disable */
 	struct wl_event_source *off_timer;
 	struct wl_event_source *error_timer;
 	bool error_is_near; /* the error timer runs */
