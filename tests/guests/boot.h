@@ -5,14 +5,15 @@
 
 /*
  * The modes, and the keys that set them, by their scan codes (of set 1, as evdev's codes for them). It begins with the
- * first one. Those of VGA are for devices that have a VGA only.
+ * first one. Those of VGA are for devices that have a VGA only. Heights are multiples of 4: lavapipe draws
+ * in blocks of 4 lines, beyond the end of an output of another height too.
  */
 #define BOOT_SMALL_SCANCODE 0x02 /* 1 */
 #define BOOT_SMALL_WIDTH 320
 #define BOOT_SMALL_HEIGHT 240
 #define BOOT_LARGE_SCANCODE 0x03 /* 2 */
 #define BOOT_LARGE_WIDTH 424
-#define BOOT_LARGE_HEIGHT 317
+#define BOOT_LARGE_HEIGHT 316
 #define BOOT_VGA_SCANCODE 0x04 /* 3: mode 13h, 320x200 in 256 colours */
 #define BOOT_TEXT_SCANCODE 0x05 /* 4: mode 3, 80x25 letters */
 

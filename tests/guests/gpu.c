@@ -355,9 +355,18 @@ static void transfer(uint32_t resource) {
 	request(&command, sizeof(command));
 }
 
+/*
+ * With a fence, as Linux does it: QEMU then answers when the viewer lets it. Without one it begins the
+ * flush of a blob anew each time that it may, and never answers.
+ */
 static void flush(uint32_t resource) {
+	static uint64_t fence;
 	const struct virtio_gpu_resource_flush command = {
-		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+		.hdr = {
+			.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+			.flags = VIRTIO_GPU_FLAG_FENCE,
+			.fence_id = ++fence,
+		},
 		.r = { .width = width, .height = height },
 		.resource_id = resource,
 	};

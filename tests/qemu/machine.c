@@ -29,6 +29,7 @@ int machine_setup(void **state) {
 int machine_teardown(void **state) {
 	struct machine *machine = *state;
 	int ret = 0;
+	screen_watch_end(&machine->flips.watch);
 	if (machine->is_served) {
 		machine_stop_oriel(machine);
 	}
@@ -194,9 +195,9 @@ static void handle_frame(const struct screenshot *frame, void *data) {
 	}
 }
 
-void machine_flips_begin(struct machine_flips *flips, struct machine *machine, int number,
-		int width, int height, uint32_t before, uint32_t first, uint32_t last) {
-	*flips = (struct machine_flips){
+void machine_flips_begin(struct machine *machine, int number, int width, int height,
+		uint32_t before, uint32_t first, uint32_t last) {
+	machine->flips = (struct machine_flips){
 		.width = width,
 		.height = height,
 		.before = before,
@@ -204,10 +205,12 @@ void machine_flips_begin(struct machine_flips *flips, struct machine *machine, i
 		.last = last,
 		.seed = first,
 	};
-	screen_watch_begin(&flips->watch, machine_get_output(machine, number), handle_frame, flips);
+	screen_watch_begin(&machine->flips.watch, machine_get_output(machine, number), handle_frame,
+			&machine->flips);
 }
 
-void machine_flips_end(struct machine_flips *flips, struct machine *machine, int number) {
+void machine_flips_end(struct machine *machine, int number) {
+	struct machine_flips *flips = &machine->flips;
 	machine_wait_for_picture(machine, number, flips->width, flips->height, flips->last);
 	screen_watch_end(&flips->watch);
 	print_message("# %u flips: %u frames, %u pictures\n", flips->last + 1 - flips->first,

@@ -12,6 +12,20 @@
 struct oriel_guest_view;
 struct wlr_output;
 
+/*
+ * Every frame that an output composes while the guest flips has to be one of its pictures, whole, of a
+ * seed from first to last, and none may come before one that has been.
+ */
+struct machine_flips {
+	struct screen_watch watch;
+	int width, height;
+	uint32_t first, last;
+	uint32_t before; /* the seed of the picture before the first flip */
+	bool has_begun; /* the picture from before has been replaced */
+	uint32_t seed; /* of the last one seen, if it has */
+	unsigned pictures; /* that were seen, each counted once */
+};
+
 /* A machine under a real QEMU, and oriel that shows it. Set up and torn down around each test. */
 struct machine {
 	struct fixture fixture;
@@ -20,6 +34,7 @@ struct machine {
 	struct qemu qemu;
 	int qemu_fds; /* when oriel was started */
 	int fds_before;
+	struct machine_flips flips;
 };
 
 int machine_setup(void **state);
@@ -53,23 +68,9 @@ void machine_wait_for_picture(
 /* Whether a frame is this picture. */
 bool machine_is_picture(const struct screenshot *frame, int width, int height, uint32_t seed);
 
-/*
- * Every frame that an output composes while the guest flips has to be one of its pictures, whole, of a
- * seed from first to last, and none may come before one that has been.
- */
-struct machine_flips {
-	struct screen_watch watch;
-	int width, height;
-	uint32_t first, last;
-	uint32_t before; /* the seed of the picture before the first flip */
-	bool has_begun; /* the picture from before has been replaced */
-	uint32_t seed; /* of the last one seen, if it has */
-	unsigned pictures; /* that were seen, each counted once */
-};
-
-void machine_flips_begin(struct machine_flips *flips, struct machine *machine, int number,
-		int width, int height, uint32_t before, uint32_t first, uint32_t last);
+void machine_flips_begin(struct machine *machine, int number, int width, int height,
+		uint32_t before, uint32_t first, uint32_t last);
 /* Waits until the last one is shown. */
-void machine_flips_end(struct machine_flips *flips, struct machine *machine, int number);
+void machine_flips_end(struct machine *machine, int number);
 
 #endif

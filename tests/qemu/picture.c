@@ -210,7 +210,6 @@ static void machine_that_comes_later_is_found(void **state) {
 
 static void virtio_gpu_flips_from_picture_to_picture(void **state) {
 	struct machine *machine = *state;
-	struct machine_flips flips;
 	qemu_require(QEMU_GUEST_GPU);
 	qemu_start(&machine->qemu, QEMU_GUEST_GPU,
 			(const char *const[]){ "-device", "virtio-gpu-pci,id=display", NULL });
@@ -218,10 +217,9 @@ static void virtio_gpu_flips_from_picture_to_picture(void **state) {
 	wait_for_small(machine, 0);
 	qemu_type(&machine->qemu, "a");
 	wait_for_small(machine, KEY_A);
-	machine_flips_begin(&flips, machine, 1, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, KEY_A, 1,
-			GPU_FLIPS);
+	machine_flips_begin(machine, 1, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, KEY_A, 1, GPU_FLIPS);
 	qemu_type(&machine->qemu, "f");
-	machine_flips_end(&flips, machine, 1);
+	machine_flips_end(machine, 1);
 	qemu_type(&machine->qemu, "2");
 	machine_resize_output(machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT);
 	machine_wait_for_picture(
@@ -253,10 +251,9 @@ static void flips_are_whole_pictures_in_order(struct machine *machine) {
 	enum {
 		FLIPS = 60
 	};
-	struct machine_flips flips;
-	machine_flips_begin(&flips, machine, 1, WIDTH, HEIGHT, 1, 2, 1 + FLIPS);
+	machine_flips_begin(machine, 1, WIDTH, HEIGHT, 1, 2, 1 + FLIPS);
 	qemu_command(&machine->qemu, "flip 0 %d", FLIPS);
-	machine_flips_end(&flips, machine, 1);
+	machine_flips_end(machine, 1);
 }
 
 /* What is drawn of a picture, and nothing else, is drawn again. */
