@@ -11,6 +11,8 @@
 
 /* Of pictures of new attributes, so many rows are read first. */
 #define DAMAGE_TRIAL_ROWS 16
+/* Trials that fail may take one part in so many of a core. */
+#define DAMAGE_TRIAL_PARTS 100
 /* If a whole picture would take longer than this, it is not read. */
 #define DAMAGE_LOOK_MAX_NS UINT64_C(50000000)
 
@@ -61,7 +63,7 @@ static size_t damage_get_row_bytes(const struct oriel_damage *damage) {
 }
 
 /* True if the time that the first rows take lets expect that the whole picture can be read. */
-static bool damage_try_rows(struct oriel_damage *damage, const void *data) {
+static bool damage_try_rows(struct oriel_damage *damage, const void *data, uint64_t now_ns) {
 	uint64_t rows = (uint64_t)damage->attributes.height;
 	uint64_t trial_rows = rows < DAMAGE_TRIAL_ROWS ? rows : DAMAGE_TRIAL_ROWS;
 	uint64_t start_ns = oriel_clock_thread_cpu_ns();
@@ -73,8 +75,15 @@ static bool damage_try_rows(struct oriel_damage *damage, const void *data) {
 	/* It is the reading that counts, so that it must not be left out. */
 	volatile XXH64_hash_t sink = hash;
 	(void)sink;
-	uint64_t cost_ns = oriel_clock_thread_cpu_ns() - start_ns;
-	return cost_ns * rows / trial_rows <= DAMAGE_LOOK_MAX_NS;
+	damage->trial_cost_ns = oriel_clock_thread_cpu_ns() - start_ns;
+	damage->tried_ns = now_ns;
+	return damage->trial_cost_ns * rows / trial_rows <= DAMAGE_LOOK_MAX_NS;
+}
+
+/* True if what was found too dear is not to be tried again yet. */
+static bool damage_is_given_up(const struct oriel_damage *damage, uint64_t now_ns) {
+	return damage->is_dear &&
+			now_ns - damage->tried_ns < damage->trial_cost_ns * DAMAGE_TRIAL_PARTS;
 }
 
 /* True if so much time has passed since the last look at pixels that another one may be had. */
@@ -92,6 +101,7 @@ static bool damage_hash(struct oriel_damage *damage, const void *data, uint64_t 
 			oriel_validate_get_pixel_bytes(damage->attributes.format), &damage->region);
 	damage->cost_ns = oriel_clock_thread_cpu_ns() - start_ns;
 	damage->hashed_ns = now_ns;
+	damage->is_dear = false;
 	damage->is_still = !changed;
 	/* What the last hash was of is not what is on screen if frames have come since. */
 	bool knows_screen = !is_first && !damage->is_ahead;
@@ -109,7 +119,7 @@ bool oriel_damage_look(struct oriel_damage *damage, struct oriel_guest_buffer *b
 		damage_begin_buffer(damage, buffer);
 	}
 	const void *data;
-	if (damage->is_dear || oriel_guest_buffer_begin_look(buffer, &data) != 0) {
+	if (damage_is_given_up(damage, now_ns) || oriel_guest_buffer_begin_look(buffer, &data) != 0) {
 		/* What a writer leaves is not known before it is done; nor is, ever, what cannot be
 		 * read. */
 		oriel_tile_hash_forget(&damage->hash);
@@ -117,7 +127,7 @@ bool oriel_damage_look(struct oriel_damage *damage, struct oriel_guest_buffer *b
 		return true;
 	}
 	bool changed = true;
-	if (damage->hashed_ns == 0 && !damage_try_rows(damage, data)) {
+	if (damage->hashed_ns == 0 && !damage_try_rows(damage, data, now_ns)) {
 		damage_give_up(damage);
 	} else if (damage_can_afford(damage, now_ns)) {
 		changed = damage_hash(damage, data, now_ns, ret_region);

@@ -32,7 +32,8 @@
  * and one that begins to draw is seen at it when the next look may be had.
  *
  * A buffer whose first rows tell that a look would hold up the main loop, as those of a video card's
- * memory may, is not read at all.
+ * memory may, is not read. Its rows may have taken so long by chance, as where another machine had the
+ * CPU meanwhile: they are tried again from time to time, for a hundredth of one core.
  */
 struct oriel_damage {
 	struct oriel_tile_hash hash; /* of buffer's pixels, or forgotten */
@@ -43,7 +44,9 @@ struct oriel_damage {
 	uint64_t cost_ns; /* of that, on the CPU */
 	bool is_still; /* it found nothing new */
 	bool is_ahead; /* there have been frames since then that it knows nothing of */
-	bool is_dear; /* buffers of such attributes are not read */
+	bool is_dear; /* buffers of such attributes are not read, but for their first rows */
+	uint64_t tried_ns; /* the time of the last look that read those */
+	uint64_t trial_cost_ns; /* of that, on the CPU */
 };
 
 void oriel_damage_init(struct oriel_damage *damage);

@@ -410,6 +410,30 @@ static void look_that_would_take_too_long_is_not_begun(void **state) {
 	picture_destroy(&picture);
 }
 
+/* What was so slow by chance must not be drawn anew for ever. */
+static void look_that_would_have_taken_too_long_is_tried_again(void **state) {
+	struct picture picture = picture_create();
+	context.cost_ns = 6 * MSEC_NS;
+	look_finds_everything(&picture);
+	const uint64_t tried_ns = context.now_ns;
+	unsigned int begins = 1;
+	/* It is as slow the next time, and then no more. */
+	for (int i = 0; i < 2; i++) {
+		while (context.now_ns + PERIOD_NS < tried_ns + (uint64_t)(i + 1) * 600 * MSEC_NS) {
+			look_finds_everything(&picture);
+			assert_int_equal(fake_sync.begins, begins);
+		}
+		context.cost_ns = i == 0 ? 6 * MSEC_NS : 1000;
+		look_finds_everything(&picture);
+		assert_int_equal(fake_sync.begins, ++begins);
+		context.now_ns = tried_ns + (uint64_t)(i + 1) * 600 * MSEC_NS;
+	}
+	look_finds_nothing(&picture);
+	picture_paint(&picture, 70, 70);
+	look_finds(&picture, 64, 64, 128, 128);
+	picture_destroy(&picture);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -428,6 +452,7 @@ int main(void) {
 		TEST(look_that_may_not_read_pixels_sees_a_writer),
 		TEST(look_that_may_not_read_pixels_finds_all_of_another_buffer),
 		TEST(look_that_would_take_too_long_is_not_begun),
+		TEST(look_that_would_have_taken_too_long_is_tried_again),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
