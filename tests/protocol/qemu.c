@@ -4,15 +4,12 @@
  */
 #include <drm_fourcc.h>
 #include <fcntl.h>
-#include <linux/dma-buf.h>
-#include <pixman.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -22,180 +19,44 @@
 /* After the headers that it needs. */
 #include <cmocka.h>
 
-#include "fake_display.h"
 #include "fake_qemu.h"
-#include "fixture.h"
-#include "guest/exporter.h"
 #include "guest/source.h"
 #include "output/output.h"
+#include "screen_rig.h"
 #include "screen_watch.h"
 #include "screenshot.h"
-#include "server.h"
 #include "view/guest_view.h"
-
-#define WIDTH 96
-#define HEIGHT 64
-#define STRIDE_BYTES (WIDTH * 4)
-#define SIZE_BYTES ((size_t)STRIDE_BYTES * HEIGHT)
-#define FORMAT PIXMAN_x8r8g8b8
 
 #define CONFIG                                                                                     \
 	"output OUTPUT-1 {\n\tmode 96x64\n}\n"                                                     \
 	"guest win {\n\tsource qemu handover\n}\n"
 
-/* A memfd stands for a dma-buf in this program, and nobody ever writes to one for long. */
-int __wrap_sb_sys_ioctl(int fd, unsigned long request, void *arg);
-bool __wrap_oriel_exporter_get_name(int fd, char ret_name[static ORIEL_EXPORTER_NAME_SIZE]);
-
-int __wrap_sb_sys_ioctl(int fd, unsigned long request, void *arg) {
-	if (request == DMA_BUF_IOCTL_EXPORT_SYNC_FILE) {
-		struct dma_buf_export_sync_file *data = arg;
-		data->fd = eventfd(1, EFD_CLOEXEC);
-		assert_true(data->fd >= 0);
-	}
-	return 0;
-}
-
-bool __wrap_oriel_exporter_get_name(int fd, char ret_name[static ORIEL_EXPORTER_NAME_SIZE]) {
-	snprintf(ret_name, ORIEL_EXPORTER_NAME_SIZE, "udmabuf");
-	return true;
-}
-
-struct rig {
-	struct fixture fixture;
-	struct fake_qemu *machine;
-	struct fake_display display;
-	struct oriel_guest_view *view;
-};
-
-static bool has_listener(struct fixture *fixture, void *data) {
-	struct rig *rig = data;
-	int fd = fake_qemu_take_listener(rig->machine, 0);
-	if (fd >= 0) {
-		fake_display_init(&rig->display, fd);
-	}
-	return fd >= 0;
-}
-
-/* What was sent has come, and been acted on. */
-static void settle(struct rig *rig) {
-	for (int idle = 0; idle < 4; idle++) {
-		if (fake_display_step(&rig->display)) {
-			idle = 0;
-		}
-		fixture_step(&rig->fixture, 0);
-	}
-}
-
-/* A guest called win, whose machine is there and listened to. */
-static void rig_init(struct rig *rig, const char *config_text) {
-	*rig = (struct rig){ 0 };
-	fixture_init(&rig->fixture, config_text);
-	rig->view = fixture_get_view(&rig->fixture, "win");
-	rig->machine = fake_qemu_create(rig->fixture.server->loop, NULL);
-	assert_true(oriel_source_adopt(rig->view->source, ORIEL_SOURCE_HANDOVER_QEMU_DBUS,
-			fake_qemu_hand_over_display(rig->machine)));
-	fixture_step_until(&rig->fixture, has_listener, rig);
-	settle(rig); /* no files before the handshake is over */
-}
-
-static void rig_finish(struct rig *rig) {
-	fake_display_finish(&rig->display);
-	fake_qemu_destroy(rig->machine);
-	fixture_finish(&rig->fixture);
-}
-
-struct wait {
-	struct rig *rig;
-	uint64_t shown; /* frames of the guest's that were drawn */
-	unsigned answers;
-};
-
-static bool wait_is_over(struct fixture *fixture, void *data) {
-	const struct wait *wait = data;
-	fake_display_step(&wait->rig->display);
-	return wait->rig->view->stats.shown >= wait->shown &&
-			wait->rig->display.answers >= wait->answers;
-}
-
-/* Until so many more frames of the guest's have been drawn. */
-static void wait_for_frames(struct rig *rig, uint64_t count) {
-	struct wait wait = { .rig = rig, .shown = rig->view->stats.shown + count };
-	fixture_step_until(&rig->fixture, wait_is_over, &wait);
-}
-
-static void wait_for_answers(struct rig *rig, unsigned count) {
-	struct wait wait = { .rig = rig, .answers = count };
-	fixture_step_until(&rig->fixture, wait_is_over, &wait);
-}
-
-/* A picture of which no two pixels near each other are the same, nor any of another seed. */
-static uint32_t picture_get(int x, int y, uint32_t seed) {
-	return (uint32_t)x << 16 | (uint32_t)y << 8 | seed;
-}
-
-/* width x height of a picture of that seed, at some place of memory with that stride. */
-static void picture_draw(uint8_t *data, size_t stride_bytes, int width, int height, uint32_t seed) {
-	for (int y = 0; y < height; y++) {
-		uint32_t *row = (uint32_t *)(data + (size_t)y * stride_bytes);
-		for (int x = 0; x < width; x++) {
-			row[x] = picture_get(x, y, seed);
-		}
-	}
-}
-
-static void assert_shows(struct rig *rig, uint32_t seed) {
-	struct screenshot screenshot = screenshot_take(&rig->fixture, rig->view->output->name);
-	for (int y = 0; y < HEIGHT; y++) {
-		for (int x = 0; x < WIDTH; x++) {
-			assert_int_equal(screenshot_get_pixel(&screenshot, x, y),
-					picture_get(x, y, seed));
-		}
-	}
-	screenshot_finish(&screenshot);
-}
-
-static int make_memory(size_t size_bytes, uint8_t **ret_data) {
-	int fd = memfd_create("picture", MFD_CLOEXEC);
-	assert_true(fd >= 0 && ftruncate(fd, (off_t)size_bytes) == 0);
-	void *data = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_true(data != MAP_FAILED);
-	*ret_data = data;
-	return fd;
-}
-
 /* --- each way in ------------------------------------------------------------------------------ */
-
-static void send_bytes(struct rig *rig, uint32_t seed) {
-	static uint8_t data[STRIDE_BYTES * HEIGHT];
-	picture_draw(data, STRIDE_BYTES, WIDTH, HEIGHT, seed);
-	fake_display_scanout(&rig->display, WIDTH, HEIGHT, STRIDE_BYTES, FORMAT, data, sizeof(data));
-}
 
 static void pictures_of_all_kinds_are_exact_and_follow_each_other(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
 	uint8_t *map, *dmabuf;
-	int map_fd = make_memory(SIZE_BYTES + 4096, &map);
-	int dmabuf_fd = make_memory(SIZE_BYTES * 4, &dmabuf);
+	int map_fd = rig_make_memory(SIZE_BYTES + 4096, &map);
+	int dmabuf_fd = rig_make_memory(SIZE_BYTES * 4, &dmabuf);
 	for (uint32_t seed = 1; seed < 12; seed += 4) {
-		send_bytes(&rig, seed);
-		wait_for_frames(&rig, 1);
-		assert_shows(&rig, seed);
+		rig_send_bytes(&rig, seed);
+		rig_wait_for_frames(&rig, 1);
+		rig_assert_shows(&rig, seed);
 
 		picture_draw(map + 4096, STRIDE_BYTES, WIDTH, HEIGHT, seed + 1);
 		fake_display_scanout_map(
 				&rig.display, map_fd, 4096, WIDTH, HEIGHT, STRIDE_BYTES, FORMAT);
 		fake_display_update_map(&rig.display, 0, 0, 1, 1);
-		wait_for_frames(&rig, 1);
-		assert_shows(&rig, seed + 1);
+		rig_wait_for_frames(&rig, 1);
+		rig_assert_shows(&rig, seed + 1);
 
 		picture_draw(dmabuf, STRIDE_BYTES, WIDTH, HEIGHT, seed + 2);
 		fake_display_scanout_dmabuf(&rig.display, dmabuf_fd, WIDTH, HEIGHT, STRIDE_BYTES,
 				DRM_FORMAT_XRGB8888, DRM_FORMAT_MOD_LINEAR, false);
 		fake_display_update_dmabuf(&rig.display, 0, 0, WIDTH, HEIGHT);
-		wait_for_frames(&rig, 1);
-		assert_shows(&rig, seed + 2);
+		rig_wait_for_frames(&rig, 1);
+		rig_assert_shows(&rig, seed + 2);
 
 		/* A part of a larger one, whose rows come the other way round. */
 		for (int y = 0; y < HEIGHT; y++) {
@@ -224,8 +85,8 @@ static void pictures_of_all_kinds_are_exact_and_follow_each_other(void **state) 
 		};
 		fake_display_scanout_dmabuf2(&rig.display, &part);
 		fake_display_update_dmabuf(&rig.display, 0, 0, WIDTH, HEIGHT);
-		wait_for_frames(&rig, 1);
-		assert_shows(&rig, seed + 3);
+		rig_wait_for_frames(&rig, 1);
+		rig_assert_shows(&rig, seed + 3);
 	}
 	munmap(map, SIZE_BYTES + 4096);
 	munmap(dmabuf, SIZE_BYTES * 4);
@@ -239,7 +100,7 @@ static void update_of_a_turned_part_redraws_what_has_changed(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
 	uint8_t *data;
-	int fd = make_memory(SIZE_BYTES * 4, &data);
+	int fd = rig_make_memory(SIZE_BYTES * 4, &data);
 	uint32_t *pixels = (uint32_t *)data;
 	struct fake_display_dmabuf part = {
 		.fds = { fd },
@@ -259,7 +120,7 @@ static void update_of_a_turned_part_redraws_what_has_changed(void **state) {
 	};
 	fake_display_scanout_dmabuf2(&rig.display, &part);
 	fake_display_update_dmabuf(&rig.display, 0, 0, WIDTH, HEIGHT);
-	wait_for_frames(&rig, 1);
+	rig_wait_for_frames(&rig, 1);
 	static const struct {
 		int x, y, width, height;
 	} boxes[] = { { 0, 0, 1, 1 }, { 95, 63, 1, 1 }, { 10, 5, 20, 3 }, { 0, 40, 96, 1 } };
@@ -271,7 +132,7 @@ static void update_of_a_turned_part_redraws_what_has_changed(void **state) {
 		}
 		fake_display_update_dmabuf(&rig.display, boxes[i].x, boxes[i].y, boxes[i].width,
 				boxes[i].height);
-		wait_for_frames(&rig, 1);
+		rig_wait_for_frames(&rig, 1);
 		struct screenshot screenshot = screenshot_take(&rig.fixture, rig.view->output->name);
 		for (int y = 0; y < HEIGHT; y++) {
 			for (int x = 0; x < WIDTH; x++) {
@@ -324,8 +185,9 @@ static void flips_with_placeholders_and_disables_show_nothing_else(void **state)
 	rig_init(&rig, CONFIG);
 	struct flips flips = { .colours = { 0x00c000, 0x0000c0 } };
 	uint8_t *data[2], *placeholder;
-	const int fds[] = { make_memory(SIZE_BYTES, &data[0]), make_memory(SIZE_BYTES, &data[1]) };
-	int placeholder_fd = make_memory(SIZE_BYTES, &placeholder);
+	const int fds[] = { rig_make_memory(SIZE_BYTES, &data[0]),
+		rig_make_memory(SIZE_BYTES, &data[1]) };
+	int placeholder_fd = rig_make_memory(SIZE_BYTES, &placeholder);
 	fill(data[0], SIZE_BYTES, flips.colours[0]);
 	fill(data[1], SIZE_BYTES, flips.colours[1]);
 	struct screen_watch watch = { 0 };
@@ -333,16 +195,16 @@ static void flips_with_placeholders_and_disables_show_nothing_else(void **state)
 		fake_display_scanout_dmabuf(&rig.display, placeholder_fd, WIDTH, HEIGHT,
 				STRIDE_BYTES, DRM_FORMAT_XBGR8888, DRM_FORMAT_MOD_LINEAR, false);
 		if (i % 3 == 0) {
-			settle(&rig);
+			rig_settle(&rig);
 		}
 		fake_display_scanout_dmabuf(&rig.display, fds[i % 2], WIDTH, HEIGHT, STRIDE_BYTES,
 				DRM_FORMAT_XRGB8888, DRM_FORMAT_MOD_INVALID, false);
 		fake_display_disable(&rig.display);
 		if (i % 3 == 1) {
-			settle(&rig);
+			rig_settle(&rig);
 		}
 		fake_display_update_dmabuf(&rig.display, 0, 0, WIDTH, HEIGHT);
-		wait_for_frames(&rig, 1);
+		rig_wait_for_frames(&rig, 1);
 		if (i == 0) {
 			screen_watch_begin(&watch, rig.view->output, check_flip, &flips);
 		}
@@ -366,8 +228,8 @@ static void switches_of_mode_show_nothing_else(void **state) {
 	struct flips flips = { .colours = { 0xc00000, 0xc0c000 } };
 	static uint8_t bytes[STRIDE_BYTES * HEIGHT];
 	uint8_t *data, *placeholder;
-	int fd = make_memory(SIZE_BYTES, &data),
-	    placeholder_fd = make_memory(SIZE_BYTES, &placeholder);
+	int fd = rig_make_memory(SIZE_BYTES, &data),
+	    placeholder_fd = rig_make_memory(SIZE_BYTES, &placeholder);
 	fill(data, SIZE_BYTES, flips.colours[0]);
 	fill(bytes, SIZE_BYTES, flips.colours[1]);
 	struct screen_watch watch = { 0 };
@@ -377,7 +239,7 @@ static void switches_of_mode_show_nothing_else(void **state) {
 					STRIDE_BYTES, FORMAT);
 		}
 		if (i % 4 == 0) {
-			settle(&rig);
+			rig_settle(&rig);
 		}
 		if (i % 2 == 0) {
 			fake_display_scanout_map(
@@ -387,7 +249,7 @@ static void switches_of_mode_show_nothing_else(void **state) {
 			fake_display_scanout(&rig.display, WIDTH, HEIGHT, STRIDE_BYTES, FORMAT,
 					bytes, SIZE_BYTES);
 		}
-		wait_for_frames(&rig, 1);
+		rig_wait_for_frames(&rig, 1);
 		if (i == 0) {
 			screen_watch_begin(&watch, rig.view->output, check_flip, &flips);
 		}
@@ -407,12 +269,12 @@ static void update_is_answered_once_it_is_composed(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
 	uint8_t *data;
-	int fd = make_memory(SIZE_BYTES, &data);
+	int fd = rig_make_memory(SIZE_BYTES, &data);
 	fake_display_scanout_dmabuf(&rig.display, fd, WIDTH, HEIGHT, STRIDE_BYTES,
 			DRM_FORMAT_XRGB8888, DRM_FORMAT_MOD_LINEAR, false);
 	for (unsigned i = 1; i <= 20; i++) {
 		fake_display_update_dmabuf(&rig.display, 0, 0, WIDTH, HEIGHT);
-		wait_for_answers(&rig, i);
+		rig_wait_for_answers(&rig, i);
 		assert_int_equal(rig.view->stats.shown, i);
 		assert_int_equal(rig.display.errors, 0);
 	}
@@ -425,12 +287,12 @@ static void update_that_nobody_sees_is_answered_all_the_same(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
 	uint8_t *data;
-	int fd = make_memory(SIZE_BYTES, &data);
+	int fd = rig_make_memory(SIZE_BYTES, &data);
 	oriel_guest_view_set_output(rig.view, NULL, NULL);
 	fake_display_scanout_dmabuf(&rig.display, fd, WIDTH, HEIGHT, STRIDE_BYTES,
 			DRM_FORMAT_XRGB8888, DRM_FORMAT_MOD_LINEAR, false);
 	fake_display_update_dmabuf(&rig.display, 0, 0, WIDTH, HEIGHT);
-	wait_for_answers(&rig, 1);
+	rig_wait_for_answers(&rig, 1);
 	assert_int_equal(rig.view->stats.shown, 0);
 	munmap(data, SIZE_BYTES);
 	close(fd);
@@ -440,18 +302,18 @@ static void update_that_nobody_sees_is_answered_all_the_same(void **state) {
 static void guest_that_stands_still_is_not_looked_at(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
-	send_bytes(&rig, 1);
-	wait_for_frames(&rig, 1);
-	assert_shows(&rig, 1);
+	rig_send_bytes(&rig, 1);
+	rig_wait_for_frames(&rig, 1);
+	rig_assert_shows(&rig, 1);
 	uint64_t polls = oriel_source_get_counters(rig.view->source).polls;
 	for (int i = 0; i < 20; i++) {
-		send_bytes(&rig, 1);
-		settle(&rig);
+		rig_send_bytes(&rig, 1);
+		rig_settle(&rig);
 		fixture_step_refreshes(&rig.fixture, 1);
 	}
 	assert_int_equal(oriel_source_get_counters(rig.view->source).polls, polls);
-	send_bytes(&rig, 2);
-	wait_for_frames(&rig, 1);
+	rig_send_bytes(&rig, 2);
+	rig_wait_for_frames(&rig, 1);
 	assert_int_equal(oriel_source_get_counters(rig.view->source).polls, polls + 1);
 	rig_finish(&rig);
 }
@@ -470,11 +332,11 @@ static void flood_leaves_the_other_guests_rate_alone(void **state) {
 	uint64_t taken = oriel_source_get_counters(other->source).taken;
 	const uint32_t pixel = 0;
 	uint8_t *data;
-	int fd = make_memory(SIZE_BYTES, &data);
+	int fd = rig_make_memory(SIZE_BYTES, &data);
 	for (unsigned i = 0; i < 50; i++) {
 		/* 10,000 calls, all that there are, in a mess. */
 		for (unsigned j = 0; j < 25; j++) {
-			send_bytes(&rig, j);
+			rig_send_bytes(&rig, j);
 			fake_display_scanout_map(&rig.display, fd, 0, WIDTH, HEIGHT + (j & 1),
 					STRIDE_BYTES, FORMAT);
 			fake_display_update_map(&rig.display, (int)j, 0, 5, 5);
@@ -492,10 +354,10 @@ static void flood_leaves_the_other_guests_rate_alone(void **state) {
 	/* The first of these refreshes may have been under way. */
 	uint64_t more = oriel_source_get_counters(other->source).taken - taken;
 	assert_uint_in_range(more, 49, 51);
-	settle(&rig);
-	send_bytes(&rig, 7);
-	wait_for_frames(&rig, 1);
-	assert_shows(&rig, 7);
+	rig_settle(&rig);
+	rig_send_bytes(&rig, 7);
+	rig_wait_for_frames(&rig, 1);
+	rig_assert_shows(&rig, 7);
 	munmap(data, SIZE_BYTES);
 	close(fd);
 	rig_finish(&rig);
@@ -522,7 +384,7 @@ static void frames_cost_what_is_printed(void **state) {
 			"guest win {\n\tsource qemu handover\n}\n");
 	const size_t size_bytes = (size_t)COST_STRIDE_BYTES * COST_HEIGHT;
 	uint8_t *data;
-	int fd = make_memory(size_bytes, &data);
+	int fd = rig_make_memory(size_bytes, &data);
 	static const char *const paths[] = { "bytes", "map", "dma-buf, by the CPU" };
 	for (int path = 0; path < 3; path++) {
 		double cpu_s = get_cpu_s();
@@ -547,7 +409,7 @@ static void frames_cost_what_is_printed(void **state) {
 				fake_display_update_dmabuf(
 						&rig.display, 0, 0, COST_WIDTH, COST_HEIGHT);
 			}
-			wait_for_frames(&rig, 1);
+			rig_wait_for_frames(&rig, 1);
 		}
 		cpu_s = get_cpu_s() - cpu_s;
 		print_message("# %s: %.2f s of CPU for 1,000 frames of %dx%d\n", paths[path],
@@ -568,21 +430,21 @@ static bool state_is(struct fixture *fixture, void *data) {
 static void machine_that_ends_and_comes_back_keeps_its_picture_until_the_next(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
-	send_bytes(&rig, 1);
-	wait_for_frames(&rig, 1);
+	rig_send_bytes(&rig, 1);
+	rig_wait_for_frames(&rig, 1);
 	fake_display_finish(&rig.display);
 	fake_qemu_quit(rig.machine);
 	fixture_step_until(&rig.fixture, state_is, &rig);
-	assert_shows(&rig, 1);
+	rig_assert_shows(&rig, 1);
 	fake_qemu_start(rig.machine);
 	assert_true(oriel_source_adopt(rig.view->source, ORIEL_SOURCE_HANDOVER_QEMU_DBUS,
 			fake_qemu_hand_over_display(rig.machine)));
-	fixture_step_until(&rig.fixture, has_listener, &rig);
+	rig_wait_for_listener(&rig);
 	assert_int_equal(oriel_source_get_state(rig.view->source), ORIEL_SOURCE_STATE_RESTARTED);
-	assert_shows(&rig, 1);
-	send_bytes(&rig, 2);
-	wait_for_frames(&rig, 1);
-	assert_shows(&rig, 2);
+	rig_assert_shows(&rig, 1);
+	rig_send_bytes(&rig, 2);
+	rig_wait_for_frames(&rig, 1);
+	rig_assert_shows(&rig, 2);
 	assert_int_equal(oriel_source_get_state(rig.view->source), ORIEL_SOURCE_STATE_RUNNING);
 	rig_finish(&rig);
 }
@@ -591,18 +453,18 @@ static void machine_that_ends_and_comes_back_keeps_its_picture_until_the_next(vo
 static void update_that_does_not_fit_gets_another_listener(void **state) {
 	struct rig rig;
 	rig_init(&rig, CONFIG);
-	send_bytes(&rig, 1);
-	wait_for_frames(&rig, 1);
+	rig_send_bytes(&rig, 1);
+	rig_wait_for_frames(&rig, 1);
 	static const uint8_t row[(WIDTH + 1) * 4];
 	fake_display_update(&rig.display, 0, 0, WIDTH + 1, 1, sizeof(row), FORMAT, row, sizeof(row));
-	settle(&rig);
+	rig_settle(&rig);
 	struct fake_display before = rig.display;
-	fixture_step_until(&rig.fixture, has_listener, &rig);
+	rig_wait_for_listener(&rig);
 	fake_display_finish(&before);
-	assert_shows(&rig, 1);
-	send_bytes(&rig, 2);
-	wait_for_frames(&rig, 1);
-	assert_shows(&rig, 2);
+	rig_assert_shows(&rig, 1);
+	rig_send_bytes(&rig, 2);
+	rig_wait_for_frames(&rig, 1);
+	rig_assert_shows(&rig, 2);
 	rig_finish(&rig);
 }
 
