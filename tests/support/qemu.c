@@ -32,7 +32,7 @@ static const char *get_kernel(void) {
 	return path != NULL ? path : "/run/vm/kernel/bzImage";
 }
 
-/* What was built in a folder beside that of this program. */
+/* What was built, from the folder of this program. */
 static void get_built_path(char path[PATH_MAX], const char *name) {
 	char self[PATH_MAX - 64];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -41,13 +41,13 @@ static void get_built_path(char path[PATH_MAX], const char *name) {
 	char *slash = strrchr(self, '/');
 	assert_non_null(slash);
 	*slash = '\0';
-	snprintf(path, PATH_MAX, "%s/../guests/%s", self, name);
+	snprintf(path, PATH_MAX, "%s/%s", self, name);
 }
 
 static const char *const images[] = {
-	[QEMU_GUEST_BOOT] = "boot.img",
-	[QEMU_GUEST_GPU] = "gpu.elf",
-	[QEMU_GUEST_LINUX] = "linux.erofs",
+	[QEMU_GUEST_BOOT] = "../guests/boot.img",
+	[QEMU_GUEST_GPU] = "../guests/gpu.elf",
+	[QEMU_GUEST_LINUX] = "../guests/linux.erofs",
 };
 
 static void require_file(const char *path) {
@@ -422,6 +422,11 @@ static int remove_file(const char *path, const struct stat *stat, int kind, stru
 }
 
 static void forget_program(struct qemu *qemu) {
+	if (qemu->has_runner && qemu->program.pid >= 0) {
+		/* QEMU goes on without it, if it has no time to pass this on. */
+		program_kill(&qemu->program, SIGTERM);
+		program_wait(&qemu->program);
+	}
 	program_finish(&qemu->program);
 	stream_finish(&qemu->monitor);
 	stream_finish(&qemu->guest);
@@ -475,7 +480,7 @@ static void add_guest(struct command_line *command_line, enum qemu_guest guest, 
 void qemu_start(struct qemu *qemu, enum qemu_guest guest, const char *const arguments[]) {
 	assert_true(qemu->program.pid < 0);
 	char display[160], monitor[128], own_monitor[64], port[64], serial[128];
-	char image[PATH_MAX], drive[PATH_MAX + 64];
+	char image[PATH_MAX], drive[PATH_MAX + 64], runner[PATH_MAX];
 	int monitor_fd = stream_init(&qemu->monitor), guest_fd = stream_init(&qemu->guest);
 	snprintf(display, sizeof(display), "dbus,p2p=yes%s", qemu->display_options);
 	snprintf(monitor, sizeof(monitor), "unix:%s,server=on,wait=off", qemu->monitor_path);
@@ -486,11 +491,22 @@ void qemu_start(struct qemu *qemu, enum qemu_guest guest, const char *const argu
 	snprintf(drive, sizeof(drive), "%s,format=raw,readonly=on,file=%s",
 			guest == QEMU_GUEST_BOOT ? "if=floppy" : "if=none,id=root", image);
 	struct command_line command_line = { .length = 0 };
+	qemu->has_runner = qemu->runner_options != NULL;
+	if (qemu->has_runner) {
+		get_built_path(runner, "../../tools/oriel-qemu/oriel-qemu");
+		add_arguments(&command_line, (const char *const[]){ runner, NULL });
+		add_arguments(&command_line, qemu->runner_options);
+		add_arguments(&command_line, (const char *const[]){ "--", NULL });
+	}
 	add_arguments(&command_line,
-			(const char *const[]){ "qemu-system-x86_64", "-nodefaults", "-no-user-config",
-					"-accel", "tcg", "-vga", "none", "-display", display, "-qmp",
-					monitor, "-chardev", own_monitor, "-qmp", "chardev:monitor",
+			(const char *const[]){ "qemu-system-x86_64", "-nodefaults",
+					"-no-user-config", "-accel", "tcg", "-vga", "none",
+					"-chardev", own_monitor, "-qmp", "chardev:monitor",
 					"-chardev", port, "-serial", serial, NULL });
+	if (!qemu->has_runner) {
+		add_arguments(&command_line,
+				(const char *const[]){ "-display", display, "-qmp", monitor, NULL });
+	}
 	add_guest(&command_line, guest, image, drive);
 	add_arguments(&command_line, arguments);
 	program_start(&qemu->program, command_line.argv);

@@ -25,6 +25,13 @@ struct qemu {
 	char folder[64]; /* of its files */
 	char monitor_path[80]; /* for oriel: the same one after a restart */
 	char display_options[128]; /* more of -display dbus, with a comma before each */
+	/*
+	 * For qemu_start(): options for oriel-qemu(1), which end with NULL; NULL: QEMU is run without it.
+	 * With it the display and oriel's monitor are left to it, and the oriel that it asks has to be
+	 * there before.
+	 */
+	const char *const *runner_options;
+	bool has_runner; /* the program is oriel-qemu */
 	struct qemu_stream {
 		int fd; /* -1: none */
 		char *text; /* all that has come, with a NUL behind it */
