@@ -31,15 +31,15 @@
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 #define CONFIG                                                                                     \
-	"output OUTPUT-1 {\n\tmode 96x64\n}\n"                                                     \
-	"output OUTPUT-2 {\n\tmode 64x48\n}\n"                                                     \
+	"output OUTPUT-1 {\n\tmode 96x64@240\n}\n"                                                 \
+	"output OUTPUT-2 {\n\tmode 64x48@240\n}\n"                                                 \
 	"guest win {\n\tsource qemu handover\n\toutput OUTPUT-1\n}\n"                              \
 	"guest other {\n\tsource synthetic 64x48\n\toutput OUTPUT-2\n}\n"
 
 #define SHOWN_BEFORE 1 /* the seed of the picture that each trap begins with */
 #define SHOWN_AFTER 99
 #define FLOOD 10000
-#define LATER 24 /* refreshes, at 60 Hz: longer than any word of QEMU's is waited for */
+#define LATER 72 /* refreshes, at 240 Hz: longer than any word of QEMU's is waited for */
 
 struct play {
 	struct rig rig;

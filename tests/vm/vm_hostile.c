@@ -218,8 +218,8 @@ static void test_init(struct test *test) {
 	make_sane(test, 1);
 	char config[1024];
 	snprintf(config, sizeof(config),
-			"output OUTPUT-1 {\n\tmode %dx%d\n}\n"
-			"output OUTPUT-2 {\n\tmode %dx%d\n}\n"
+			"output OUTPUT-1 {\n\tmode %dx%d@240\n}\n"
+			"output OUTPUT-2 {\n\tmode %dx%d@240\n}\n"
 			"guest bad {\n\tsource vfio %s\n\toutput OUTPUT-1\n}\n"
 			"guest good {\n\tsource vfio fd:%d\n\toutput OUTPUT-2\n}\n",
 			WIDTH, HEIGHT, WIDTH, HEIGHT, test->vgpu.uuid,
