@@ -631,6 +631,40 @@ static void place_that_nobody_reads_is_the_last_one_when_a_button_counts(void **
 	assert_string_equal(calls + strlen(calls) - strlen(end), end);
 }
 
+/* Nobody may touch the pointer for long. */
+static void place_that_nobody_reads_is_told_once_somebody_does(void **state) {
+	struct qemu_rig *rig = *state;
+	struct oriel_qemu_console *console = start(rig);
+	static const char end[] = "\n0 Mouse.SetAbsPosition 479 479\n";
+	for (int i = 0; i < 2; i++) {
+		set_console(rig, 0,
+				(struct fake_qemu_console){
+						.width = 640, .height = 480, .is_absolute = i == 0 });
+		fake_qemu_take_calls(rig->qemu);
+		fake_qemu_freeze(rig->qemu, true);
+		for (uint32_t n = 0; n < 60000; n++) {
+			if (i == 0) {
+				oriel_qemu_console_place(console, n % 640, n % 480);
+			} else {
+				oriel_qemu_console_move(console, 1, 0);
+			}
+		}
+		assert_int_equal(oriel_bus_get_backlog(oriel_qemu_machine_get_bus(rig->machine)), 16);
+		fake_qemu_freeze(rig->qemu, false);
+		qemu_rig_settle(rig);
+		const char *calls = fake_qemu_take_calls(rig->qemu);
+		int x = 0, dx;
+		for (const char *call = calls; *call != '\0'; call = strchr(call, '\n') + 1) {
+			x += sscanf(call, "0 Mouse.RelMotion %d", &dx) == 1 ? dx : 0;
+		}
+		assert_int_equal(x, i == 0 ? 0 : 60000);
+		if (i == 0) {
+			assert_true(strlen(calls) > strlen(end));
+			assert_string_equal(calls + strlen(calls) - strlen(end), end);
+		}
+	}
+}
+
 #define test_on_rig(name) cmocka_unit_test_setup_teardown(name, qemu_rig_setup, qemu_rig_teardown)
 
 int main(void) {
@@ -651,6 +685,7 @@ int main(void) {
 		test_on_rig(device_that_cannot_be_told_is_asked_once),
 		test_on_rig(size_that_is_refused_is_said_to_be_and_the_next_one_told),
 		test_on_rig(monitor_of_any_size_is_brought_within_bounds),
+		test_on_rig(place_that_nobody_reads_is_told_once_somebody_does),
 		test_on_rig(keys_and_buttons_go_without_an_answer),
 		test_on_rig(pointer_goes_to_places_within_the_surface_or_by_distances),
 		test_on_rig(touches_go_within_the_surface_and_the_slots),

@@ -105,6 +105,7 @@ static void bus_arm(struct oriel_bus *bus) {
 static void bus_process(struct oriel_bus *bus) {
 	int ret = 1;
 	uint64_t end_ns = oriel_clock_now_ns() + BUS_TURN_NS;
+	bool was_behind = oriel_bus_get_backlog(bus) > 0;
 	bus->depth++;
 	for (int i = 0; i < BUS_MESSAGES_MAX && ret > 0 && !bus->is_destroyed &&
 			(i == 0 || oriel_clock_now_ns() < end_ns);
@@ -113,6 +114,10 @@ static void bus_process(struct oriel_bus *bus) {
 		if (!bus->is_destroyed && oriel_bus_get_backlog(bus) > BUS_BACKLOG_MAX) {
 			ret = -ENOBUFS;
 		}
+	}
+	if (!bus->is_destroyed && ret >= 0 && was_behind && oriel_bus_get_backlog(bus) == 0 &&
+			bus->handler->drained != NULL) {
+		bus->handler->drained(bus->data);
 	}
 	if (!bus->is_destroyed) {
 		if (ret < 0) {

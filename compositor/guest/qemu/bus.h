@@ -25,6 +25,11 @@ struct oriel_bus_handler {
 	 * the event loop; the bus may be destroyed in it.
 	 */
 	void (*closed)(void *data);
+	/*
+	 * All that there was for QEMU has been sent, after it had to wait for QEMU to read. May be NULL.
+	 * Called from the event loop; the bus may be destroyed in it.
+	 */
+	void (*drained)(void *data);
 };
 
 /*

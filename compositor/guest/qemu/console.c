@@ -364,6 +364,12 @@ static void console_send_motion(struct console *console) {
 	console->dx = console->dy = 0;
 }
 
+void oriel_qemu_console_drain(struct oriel_qemu_console *base) {
+	if (base->is_there) {
+		console_send_motion(console_from_base(base));
+	}
+}
+
 void oriel_qemu_console_button(
 		struct oriel_qemu_console *base, enum oriel_qemu_button button, bool is_pressed) {
 	struct console *console = console_from_base(base);
@@ -489,8 +495,14 @@ static bool console_handle_is_running(void *data) {
 	return oriel_qemu_machine_is_running(console->owner.machine);
 }
 
+static void console_handle_drained(void *data) {
+	struct console *console = data;
+	oriel_qemu_console_drain(&console->base);
+}
+
 static const struct oriel_qmp_input_handler input_handler = {
 	.pointer = console_handle_pointer,
+	.drained = console_handle_drained,
 	.is_running = console_handle_is_running,
 };
 

@@ -43,6 +43,8 @@ bool oriel_qemu_console_connect(struct oriel_qemu_console *console, struct oriel
 bool oriel_qemu_console_connect_qmp(struct oriel_qemu_console *console, struct oriel_qmp *qmp);
 /* The machine was reset: its pointer may be another one, and QMP tells only who asks. */
 void oriel_qemu_console_reset(struct oriel_qemu_console *console);
+/* QEMU reads again: what was left of the pointer's motion is sent. */
+void oriel_qemu_console_drain(struct oriel_qemu_console *console);
 /* From here on it is there, if it is connected. */
 void oriel_qemu_console_arrive(struct oriel_qemu_console *console);
 /* It is not there any more. Uses the bus no more when this returns. */

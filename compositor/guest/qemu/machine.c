@@ -256,8 +256,18 @@ static void machine_handle_bus_closed(void *data) {
 	}
 }
 
+static void machine_handle_bus_drained(void *data) {
+	struct machine *machine = data;
+	for (int i = 0; i < ORIEL_QEMU_CONSOLES_MAX; i++) {
+		if (machine->consoles[i] != NULL) {
+			oriel_qemu_console_drain(machine->consoles[i]);
+		}
+	}
+}
+
 static const struct oriel_bus_handler bus_handler = {
 	.closed = machine_handle_bus_closed,
+	.drained = machine_handle_bus_drained,
 };
 
 /* NULL if it cannot be had. */

@@ -192,6 +192,9 @@ static void input_handle_sent(void *data, struct json_object *result, const char
 	if (!is_kept) {
 		input_drop_first(input);
 	}
+	if (input->event_count == 0) {
+		input->handler->drained(input->data);
+	}
 	oriel_qmp_input_flush(input);
 }
 

@@ -26,6 +26,8 @@ struct oriel_qmp_input;
 struct oriel_qmp_input_handler {
 	/* QEMU has said what its pointer is, or will not. May destroy the input. */
 	void (*pointer)(void *data, bool is_absolute);
+	/* QEMU has answered all events that there were. */
+	void (*drained)(void *data);
 	/* A stopped machine takes nothing: what is there waits until oriel_qmp_input_flush(). */
 	bool (*is_running)(void *data);
 };
