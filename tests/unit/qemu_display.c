@@ -397,7 +397,8 @@ static void map_is_shown_with_its_first_update(void **state) {
 }
 
 static void map_updates_beyond_it_are_cut(void **state) {
-	int fd = make_memory(SIZE_BYTES, 1, NULL);
+	uint32_t *pixels;
+	int fd = make_memory(SIZE_BYTES, 1, &pixels);
 	send_map(fd);
 	fake_display_update_map(&context.qemu, 0, 0, WIDTH, HEIGHT);
 	assert_true(draw());
@@ -415,10 +416,38 @@ static void map_updates_beyond_it_are_cut(void **state) {
 				outside[i].height);
 		assert_false(draw());
 	}
+	fill(pixels, SIZE_BYTES, 2);
 	fake_display_update_map(&context.qemu, WIDTH - 2, -3, INT32_MAX, 5);
 	assert_true(draw());
 	assert_damage(WIDTH - 2, 0, 2, 2);
 	assert_int_equal(context.renewals, 0);
+	munmap(pixels, SIZE_BYTES);
+	close(fd);
+}
+
+/* A VGA's cursor is said to change with each look that QEMU has at it. */
+static void map_updates_of_what_is_the_same_are_no_frame(void **state) {
+	uint32_t *pixels;
+	int fd = make_memory(SIZE_BYTES, 1, &pixels);
+	send_map(fd);
+	fake_display_update_map(&context.qemu, 0, 0, WIDTH, HEIGHT);
+	assert_true(draw());
+	assert_int_equal(get_frames(), 1);
+	fake_display_update_map(&context.qemu, 0, 3, 9, 16);
+	assert_true(draw());
+	assert_int_equal(get_frames(), 1);
+	assert_false(draw());
+	/* Of a box, the rows that differ. */
+	pixels[5 * WIDTH + 8] = pixels[6 * WIDTH] = pixels[10 * WIDTH] = 2;
+	pixels[11 * WIDTH + 9] = 2;
+	fake_display_update_map(&context.qemu, 0, 3, 9, 16);
+	assert_true(draw());
+	assert_int_equal(get_frames(), 2);
+	assert_damage(0, 5, 9, 6);
+	assert_int_equal(pixman_region32_n_rects(&get_frame()->damage), 2);
+	assert_int_equal(get_pixel(ORIEL_GUEST_PLANE_PRIMARY, 8, 5), 2);
+	assert_int_equal(get_pixel(ORIEL_GUEST_PLANE_PRIMARY, 9, 11), 1);
+	munmap(pixels, SIZE_BYTES);
 	close(fd);
 }
 
@@ -741,10 +770,12 @@ static void copies_take_a_part_of_a_core_only(void **state) {
 }
 
 static void flood_of_updates_is_one_frame(void **state) {
-	int fd = make_memory(SIZE_BYTES, 5, NULL);
+	uint32_t *pixels;
+	int fd = make_memory(SIZE_BYTES, 5, &pixels);
 	send_map(fd);
 	fake_display_update_map(&context.qemu, 0, 0, WIDTH, HEIGHT);
 	assert_true(draw());
+	fill(pixels, SIZE_BYTES, 6);
 	for (int i = 0; i < 10000; i++) {
 		fake_display_update_map(&context.qemu, i * 2 % WIDTH, i * 2 / WIDTH % HEIGHT, 1, 1);
 		if (i % 100 == 0) {
@@ -757,6 +788,7 @@ static void flood_of_updates_is_one_frame(void **state) {
 	assert_true(draw());
 	assert_int_equal(get_frames(), 2);
 	assert_int_equal(log_lines_get_count(), 0);
+	munmap(pixels, SIZE_BYTES);
 	close(fd);
 }
 
@@ -1399,6 +1431,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(map_is_shown_with_its_first_update),
 		TEST(map_updates_beyond_it_are_cut),
+		TEST(map_updates_of_what_is_the_same_are_no_frame),
 		TEST(map_that_another_follows_is_never_shown),
 		TEST(map_at_an_offset_with_a_stride_is_read_from_there),
 		TEST(map_of_other_formats_keeps_its_pixels),

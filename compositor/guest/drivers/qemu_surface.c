@@ -57,6 +57,31 @@ static void region_add(pixman_region32_t *region, int x, int y, int width, int h
 	pixman_region32_union_rect(region, region, x, y, (unsigned int)width, (unsigned int)height);
 }
 
+/* Rows that differ, found one after another from the top of a box. */
+struct rows {
+	pixman_region32_t *region; /* that they are added to */
+	int x, y, width; /* y: of the row that comes next */
+	int count; /* of those just above it */
+};
+
+static void rows_end(struct rows *rows) {
+	if (rows->count > 0) {
+		region_add(rows->region, rows->x, rows->y - rows->count, rows->width, rows->count);
+		rows->count = 0;
+	}
+}
+
+/* Makes the next row what it is to be, and takes note of it if it was not. */
+static void rows_put(struct rows *rows, uint8_t *to, const uint8_t *from, size_t size_bytes) {
+	if (memcmp(to, from, size_bytes) != 0) {
+		memcpy(to, from, size_bytes);
+		rows->count++;
+	} else {
+		rows_end(rows);
+	}
+	rows->y++;
+}
+
 static void surface_damage_all(struct oriel_qemu_surface *surface) {
 	pixman_region32_fini(&surface->damage);
 	pixman_region32_init_rect(&surface->damage, 0, 0, (unsigned int)surface->attributes.width,
@@ -159,23 +184,18 @@ static void surface_put_rows(struct oriel_qemu_surface *surface, const struct or
 	const size_t row_bytes = (size_t)box->width * pixel_bytes;
 	uint8_t *to = surface->bytes + (size_t)box->y * attributes->stride_bytes +
 			(size_t)box->x * pixel_bytes;
-	int changed = 0; /* rows in a row */
+	struct rows rows = {
+		.region = &surface->damage,
+		.x = box->x,
+		.y = box->y,
+		.width = box->width,
+	};
 	for (int y = 0; y < box->height; y++) {
-		if (memcmp(to, data, row_bytes) != 0) {
-			memcpy(to, data, row_bytes);
-			changed++;
-		} else if (changed > 0) {
-			region_add(&surface->damage, box->x, box->y + y - changed, box->width,
-					changed);
-			changed = 0;
-		}
+		rows_put(&rows, to, data, row_bytes);
 		to += attributes->stride_bytes;
 		data += data_stride_bytes;
 	}
-	if (changed > 0) {
-		region_add(&surface->damage, box->x, box->y + box->height - changed, box->width,
-				changed);
-	}
+	rows_end(&rows);
 }
 
 /* Room for the bytes of a picture that is not of the kind of the one before. */
@@ -266,7 +286,10 @@ bool oriel_qemu_surface_is_damaged(const struct oriel_qemu_surface *surface) {
 
 /* --- taking ----------------------------------------------------------------------------------- */
 
-/* What was read when the map had ended does not get into the pixels. */
+/*
+ * What differs is noted in surface->taken: QEMU says of much that it has changed which has not, as of a
+ * VGA's cursor with each look at it. What was read when the map had ended does not get into the pixels.
+ */
 static void surface_copy_box(struct oriel_qemu_surface *surface, const pixman_box32_t *box) {
 	const struct oriel_guest_buffer_attributes *attributes = &surface->attributes;
 	const size_t pixel_bytes = oriel_validate_get_pixel_bytes(attributes->format);
@@ -274,6 +297,12 @@ static void surface_copy_box(struct oriel_qemu_surface *surface, const pixman_bo
 	const size_t begin_bytes = (size_t)box->x1 * pixel_bytes;
 	const uint8_t *source = surface->map != NULL ? surface->map + attributes->offset_bytes
 						     : surface->bytes;
+	struct rows rows = {
+		.region = &surface->taken,
+		.x = box->x1,
+		.y = box->y1,
+		.width = box->x2 - box->x1,
+	};
 	for (size_t y = (size_t)box->y1; y < (size_t)box->y2; y++) {
 		const uint8_t *from = source + y * attributes->stride_bytes + begin_bytes;
 		uint8_t *to = surface->pixels.data + y * surface->pixels.attributes.stride_bytes +
@@ -285,8 +314,9 @@ static void surface_copy_box(struct oriel_qemu_surface *surface, const pixman_bo
 			}
 			from = surface->row;
 		}
-		memcpy(to, from, size_bytes);
+		rows_put(&rows, to, from, size_bytes);
 	}
+	rows_end(&rows);
 }
 
 /* False if the map has ended. */
@@ -331,17 +361,17 @@ int oriel_qemu_surface_take(struct oriel_qemu_surface *surface, uint64_t now_ns,
 	if (ret != 0) {
 		return ret;
 	}
+	pixman_region32_clear(&surface->taken);
 	uint64_t start_ns = oriel_clock_thread_cpu_ns();
 	if (!surface_copy(surface, &surface->damage)) {
 		oriel_qemu_surface_clear(surface);
 		return -EFAULT;
 	}
 	surface->next_ns = now_ns + (oriel_clock_thread_cpu_ns() - start_ns) * TAKE_PARTS;
-	pixman_region32_copy(&surface->taken, &surface->damage);
 	pixman_region32_clear(&surface->damage);
 	surface->is_new = false;
 	*ret_damage = is_new ? NULL : &surface->taken;
-	return 1;
+	return is_new || pixman_region32_not_empty(&surface->taken) ? 1 : 0;
 }
 
 void oriel_qemu_surface_forget(struct oriel_qemu_surface *surface) {

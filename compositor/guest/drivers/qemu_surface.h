@@ -22,8 +22,11 @@
  *
  * QEMU draws into the map whenever it likes, may cut it off, and says of a part that it has changed once
  * it has. So the part is copied when the frame is taken, just before it is drawn and so as new as can be,
- * under guest/fault_guard. Bytes are kept until then for another reason: what is on screen is read again
- * whenever something above it changes, and would be torn by what has just come.
+ * under guest/fault_guard. Its rows that differ are the frame: of a VGA's text QEMU says so with each look
+ * at it, 33 times a second, whether it has changed or not.
+ *
+ * Bytes are kept until then for another reason: what is on screen is read again whenever something above
+ * it changes, and would be torn by what has just come.
  *
  * A scanout is a new picture, of which nothing is shown before it is updated: QEMU announces some that it
  * never fills. Only bytes come with their content.
