@@ -82,14 +82,18 @@ static void find_render_node(char path[KMS_NAME_SIZE]) {
 	fail_msg("vgem has no render node");
 }
 
-static void start_oriel(struct machine *machine) {
+static void start_oriel_with(struct machine *machine, const char *source) {
 	char output[KMS_NAME_SIZE], config[512];
 	kms_get_output_name(output);
 	snprintf(config, sizeof(config),
 			"output %s {\n\tmode %dx%d\n}\n"
-			"guest machine {\n\tsource qemu QMP\n\toutput %s\n\tinput none\n}\n",
-			output, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, output);
+			"guest machine {\n\tsource qemu %s\n\toutput %s\n\tinput none\n}\n",
+			output, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, source, output);
 	machine_start_oriel(machine, 1, config);
+}
+
+static void start_oriel(struct machine *machine) {
+	start_oriel_with(machine, "QMP");
 }
 
 static void start(struct machine *machine, enum qemu_guest guest, const char *const arguments[]) {
@@ -124,10 +128,18 @@ static void shows_each_key_in_each_size(struct machine *machine) {
 	assert_is_dmabuf(machine);
 }
 
+/* Run by oriel-qemu(1), which has QEMU find the render node. */
 static void vga_is_shown_by_qemus_texture(void **state) {
 	struct rig *rig = *state;
-	start(rig->machine, QEMU_GUEST_BOOT, (const char *const[]){ "-device", "VGA", NULL });
-	shows_each_key_in_each_size(rig->machine);
+	struct machine *machine = rig->machine;
+	qemu_require(QEMU_GUEST_BOOT);
+	start_oriel_with(machine, "handover");
+	assert_non_null(oriel_server_listen(machine->fixture.server));
+	machine->qemu.runner_options = (const char *const[]){ "--gl", "--name", "machine", NULL };
+	qemu_start(&machine->qemu, QEMU_GUEST_BOOT, (const char *const[]){ "-device", "VGA", NULL });
+	machine->qemu.runner_options = NULL;
+	machine_wait_for_picture(machine, 1, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, 0);
+	shows_each_key_in_each_size(machine);
 }
 
 static void mbochs_is_shown_by_its_own_dmabuf(void **state) {
