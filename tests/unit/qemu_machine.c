@@ -16,6 +16,7 @@
 #include "fake_qemu.h"
 #include "fds.h"
 #include "guest/qemu/bus.h"
+#include "guest/qemu/console.h"
 #include "guest/source.h"
 #include "held_timers.h"
 #include "log_lines.h"
@@ -450,8 +451,73 @@ static void machine_that_is_handed_over_and_silent_is_said_to_be(void **state) {
 	assert_true(held_timers_fire(rig->loop, SILENCE_MS));
 	assert_int_equal(log_lines_get_count(), 1);
 	assert_false(is_there(rig));
+	/* It was there for who has handed it over. */
 	oriel_qemu_machine_end(rig->machine);
-	assert_int_equal(rig->there, 0);
+	assert_int_equal(rig->there, 1);
+	assert_false(rig->was_there);
+}
+
+/* Nobody hands over another one while the machine runs, and QEMU gives its display to who asked last. */
+static void monitor_that_was_handed_over_outlives_the_display(void **state) {
+	struct qemu_rig *rig = *state;
+	qemu_rig_start(rig, "handover");
+	assert_true(oriel_qemu_machine_adopt(rig->machine, ORIEL_QEMU_CHANNEL_QMP,
+			fake_qemu_hand_over_monitor(rig->qemu)));
+	qemu_rig_settle(rig);
+	for (int delay_ms = RETRY_MS; delay_ms <= 4 * RETRY_MS; delay_ms *= 2) {
+		assert_true(is_there(rig));
+		fake_qemu_close_display(rig->qemu);
+		qemu_rig_settle(rig);
+		assert_false(is_there(rig));
+		assert_false(rig->consoles[0]->is_there);
+		assert_null(oriel_qemu_machine_get_bus(rig->machine));
+		fake_qemu_send_event(rig->qemu, "RESET");
+		qemu_rig_settle(rig);
+		assert_int_equal(rig->reset, 0);
+		assert_true(held_timers_fire(rig->loop, delay_ms));
+	}
+	assert_true(is_there(rig));
+	assert_int_equal(fake_qemu_get_monitor_count(rig->qemu), 1);
+	assert_int_equal(fake_qemu_get_display_count(rig->qemu), 4);
+	assert_int_equal(log_lines_get_count(), 0);
+
+	/* One that is of no use is tried again, and said to be. */
+	fake_qemu_set_fault(rig->qemu, FAKE_QEMU_STEP_VM, FAKE_QEMU_FAULT_REFUSES);
+	fake_qemu_close_display(rig->qemu);
+	qemu_rig_settle(rig);
+	assert_true(held_timers_fire(rig->loop, 8 * RETRY_MS));
+	assert_false(is_there(rig));
+	assert_int_equal(log_lines_get_count(), 1);
+	fake_qemu_set_fault(rig->qemu, FAKE_QEMU_STEP_VM, FAKE_QEMU_FAULT_NONE);
+	assert_true(held_timers_fire(rig->loop, 16 * RETRY_MS));
+	assert_true(is_there(rig));
+
+	/* And its end, in either order, is the end. */
+	fake_qemu_close_display(rig->qemu);
+	qemu_rig_settle(rig);
+	fake_qemu_close_monitor(rig->qemu);
+	qemu_rig_settle(rig);
+	assert_false(is_there(rig));
+	assert_int_equal(held_timers_count(16 * RETRY_MS) + held_timers_count(SILENCE_MS), 0);
+	assert_int_equal(log_lines_get_count(), 1);
+}
+
+/* Its input goes by the monitor, which ends with it. */
+static void monitor_of_a_machine_without_consoles_ends_with_the_display(void **state) {
+	struct qemu_rig *rig = *state;
+	fake_qemu_set_console_numbers(rig->qemu, NULL, 0);
+	qemu_rig_start(rig, "handover");
+	assert_true(oriel_qemu_machine_adopt(rig->machine, ORIEL_QEMU_CHANNEL_QMP,
+			fake_qemu_hand_over_monitor(rig->qemu)));
+	qemu_rig_settle(rig);
+	assert_true(is_there(rig));
+	fake_qemu_set_fault(rig->qemu, FAKE_QEMU_STEP_INPUT, FAKE_QEMU_FAULT_SILENT);
+	oriel_qemu_console_key(rig->consoles[0], 30, true);
+	qemu_rig_settle(rig);
+	fake_qemu_close_display(rig->qemu);
+	qemu_rig_settle(rig);
+	assert_false(is_there(rig));
+	assert_int_equal(held_timers_count(RETRY_MS), 0);
 }
 
 static void file_that_is_no_connection_is_not_adopted(void **state) {
@@ -586,6 +652,8 @@ int main(void) {
 		test_on_rig(machine_is_handed_over_by_its_display),
 		test_on_rig(machine_is_handed_over_by_its_monitor),
 		test_on_rig(machine_that_is_handed_over_and_silent_is_said_to_be),
+		test_on_rig(monitor_that_was_handed_over_outlives_the_display),
+		test_on_rig(monitor_of_a_machine_without_consoles_ends_with_the_display),
 		test_on_rig(file_that_is_no_connection_is_not_adopted),
 		test_on_rig(machine_at_a_path_is_not_handed_over),
 		test_on_rig(machine_is_let_go_of_in_any_handler),

@@ -189,6 +189,35 @@ static void machine_that_goes_is_lost_and_back_with_the_next(void **state) {
 	assert_state(ORIEL_SOURCE_STATE_RUNNING);
 }
 
+/* Nobody gives it another machine while one is coming, or can be kept from it by one that never came. */
+static void machine_that_is_on_its_way_is_the_guests(void **state) {
+	create_source("handover", NULL);
+	hand_over();
+	assert_true(take_listener(0));
+	send_picture();
+	fake_qemu_close_display(context.qemu);
+	settle();
+	assert_state(ORIEL_SOURCE_STATE_LOST);
+	fake_qemu_set_fault(context.qemu, FAKE_QEMU_STEP_AUTH, FAKE_QEMU_FAULT_SILENT);
+	for (int i = 0; i < 2; i++) {
+		hand_over();
+		assert_state(ORIEL_SOURCE_STATE_RESTARTED);
+		fake_qemu_close_display(context.qemu);
+		settle();
+		assert_state(ORIEL_SOURCE_STATE_LOST);
+	}
+}
+
+static void machine_that_never_came_is_lost(void **state) {
+	create_source("handover", NULL);
+	fake_qemu_set_fault(context.qemu, FAKE_QEMU_STEP_AUTH, FAKE_QEMU_FAULT_SILENT);
+	hand_over();
+	assert_state(ORIEL_SOURCE_STATE_WAITING);
+	fake_qemu_close_display(context.qemu);
+	settle();
+	assert_state(ORIEL_SOURCE_STATE_LOST);
+}
+
 static void listener_that_ends_is_followed_by_some_in_a_minute(void **state) {
 	create_source("handover", NULL);
 	hand_over();
@@ -299,6 +328,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(machine_that_comes_is_given_a_listener_and_shown),
 		TEST(machine_that_goes_is_lost_and_back_with_the_next),
+		TEST(machine_that_is_on_its_way_is_the_guests),
+		TEST(machine_that_never_came_is_lost),
 		TEST(listener_that_ends_is_followed_by_some_in_a_minute),
 		TEST(machine_that_ends_is_lost),
 		TEST(head_is_the_console_of_its_number),

@@ -170,6 +170,15 @@ static void qemu_handle_set_monitor(
 	oriel_qemu_console_set_monitor(qemu->console, is_other ? &qemu->monitor : monitor);
 }
 
+/* It has a machine from now on, though that takes its time to come: nobody gives it another one. */
+static bool qemu_adopt(struct qemu *qemu, enum oriel_qemu_channel channel, int take_fd) {
+	bool is_adopted = oriel_qemu_machine_adopt(qemu->machine, channel, take_fd);
+	if (is_adopted && oriel_source_get_state(&qemu->base) == ORIEL_SOURCE_STATE_LOST) {
+		oriel_source_set_state(&qemu->base, ORIEL_SOURCE_STATE_RESTARTED);
+	}
+	return is_adopted;
+}
+
 static bool qemu_handle_adopt(
 		struct oriel_source *source, enum oriel_source_handover handover, int take_fd) {
 	struct qemu *qemu = qemu_from_source(source);
@@ -183,9 +192,9 @@ static bool qemu_handle_adopt(
 	}
 	switch (handover) {
 	case ORIEL_SOURCE_HANDOVER_QEMU_DBUS:
-		return oriel_qemu_machine_adopt(qemu->machine, ORIEL_QEMU_CHANNEL_DBUS, take_fd);
+		return qemu_adopt(qemu, ORIEL_QEMU_CHANNEL_DBUS, take_fd);
 	case ORIEL_SOURCE_HANDOVER_QEMU_QMP:
-		return oriel_qemu_machine_adopt(qemu->machine, ORIEL_QEMU_CHANNEL_QMP, take_fd);
+		return qemu_adopt(qemu, ORIEL_QEMU_CHANNEL_QMP, take_fd);
 	case ORIEL_SOURCE_HANDOVER_VFIO_DEVICE:
 		break;
 	}

@@ -21,13 +21,16 @@
 /*
  *	     connected, or adopted	 greeted      add_client    properties known
  *	AWAY ---------------> GREETING ----------> ATTACHING --------> ASKING --------> THERE
- *	 ^  \                    |                     |             ^   |                |
- *	 |   +-------------------|---------------------|-------------+   |                |
- *	 |     adopted, D-Bus    |                     |                 |                |
- *	 +-----------------------+---------------------+-----------------+----------------+
+ *	 ^  \                    |                  |     ^        ^      |                |
+ *	 |   +-------------------|------------------|-----|--------+      |                |
+ *	 |     adopted, D-Bus    |                  |     | later         |                |
+ *	 |                       |                  |  DETACHED <---------+----------------+
+ *	 |                       |                  |     |  D-Bus ends, with QMP adopted
+ *	 +-----------------------+------------------+-----+---------------+----------------+
  *	         either connection ends, or what comes by it is wrong
  *
- * From AWAY a path is tried again after RETRY_MS. Connections that do not last, whoever ends them, make
+ * From AWAY a path is tried again after RETRY_MS, and so is the display from DETACHED: nobody hands over
+ * another monitor while QEMU runs. Connections that do not last, whoever ends them, make
  * that longer: there may be another program that wants the display, and QEMU has one for the last
  * who asks; and what QEMU can put into the log so is bounded.
  */
@@ -35,6 +38,7 @@ enum machine_step {
 	MACHINE_STEP_AWAY,
 	MACHINE_STEP_GREETING,
 	MACHINE_STEP_ATTACHING,
+	MACHINE_STEP_DETACHED,
 	MACHINE_STEP_ASKING,
 	MACHINE_STEP_THERE,
 };
@@ -60,13 +64,15 @@ struct machine {
 	struct oriel_complaints complaints;
 
 	enum machine_step step;
-	struct wl_event_source *timer; /* to try again while AWAY, and to complain until THERE */
+	/* To try again while AWAY or DETACHED, and to complain until THERE. */
+	struct wl_event_source *timer;
 	int retry_ms; /* after the next connection that does not last */
 	uint64_t there_since_ns;
 	int connect_error; /* that was said last; 0: none */
 
 	struct oriel_qmp *qmp; /* NULL without a QMP monitor */
 	bool has_input_only; /* QEMU is not asked for its display */
+	bool has_qmp_input; /* console 0 uses qmp, which ends with it */
 	int display_fd; /* our end of what QEMU gets while ATTACHING, or -1 */
 	bool is_stopped;
 	struct oriel_bus *bus; /* from ASKING on */
@@ -122,11 +128,8 @@ static void machine_arrive(struct machine *machine) {
 	machine_release(machine);
 }
 
-/* Drops the connections, and tells those who thought that they were there. */
-static void machine_disconnect(struct machine *machine) {
-	machine_hold(machine);
-	bool was_there = machine->step == MACHINE_STEP_THERE;
-	machine->step = MACHINE_STEP_AWAY;
+/* Drops the display's connection. */
+static void machine_drop_display(struct machine *machine) {
 	machine->question = sd_bus_slot_unref(machine->question);
 	for (int i = 0; i < ORIEL_QEMU_CONSOLES_MAX; i++) {
 		if (machine->consoles[i] != NULL) {
@@ -136,40 +139,93 @@ static void machine_disconnect(struct machine *machine) {
 	oriel_bus_destroy(machine->bus);
 	machine->bus = NULL;
 	sb_fd_clear(&machine->display_fd);
-	oriel_qmp_destroy(machine->qmp);
-	machine->qmp = NULL;
-	machine->is_stopped = false;
 	wl_event_source_timer_update(machine->timer, 0);
-	if (was_there) {
+}
+
+/*
+ * Tells those who thought that the machine was there, after the step it was at before. One that is
+ * handed over was there for who did that.
+ */
+static void machine_emit_gone(struct machine *machine, enum machine_step before) {
+	if (before == MACHINE_STEP_THERE) {
 		wlr_log(WLR_INFO, "guest %s: its machine is gone", machine->name);
+	}
+	if (before == MACHINE_STEP_THERE || (before != MACHINE_STEP_AWAY && machine->path == NULL)) {
 		machine_emit(machine, &machine->base.events.there);
 	}
+}
+
+/* Drops the connections. */
+static void machine_disconnect(struct machine *machine) {
+	machine_hold(machine);
+	enum machine_step before = machine->step;
+	machine->step = MACHINE_STEP_AWAY;
+	machine_drop_display(machine);
+	oriel_qmp_destroy(machine->qmp);
+	machine->qmp = NULL;
+	machine->has_qmp_input = false;
+	machine->is_stopped = false;
+	machine_emit_gone(machine, before);
 	machine_release(machine);
+}
+
+/* Who tries again waits longer each time, until a connection has lasted. */
+static void machine_retry(struct machine *machine, bool has_lasted) {
+	if (has_lasted) {
+		machine->retry_ms = RETRY_MS;
+	}
+	wl_event_source_timer_update(machine->timer, machine->retry_ms);
+	machine->retry_ms *= 2;
+	if (machine->retry_ms > RETRY_MAX_MS) {
+		machine->retry_ms = RETRY_MAX_MS;
+	}
+}
+
+static bool machine_has_lasted(const struct machine *machine) {
+	return machine->step == MACHINE_STEP_THERE &&
+			oriel_clock_now_ns() - machine->there_since_ns >= LASTING_NS;
 }
 
 /* The connection has ended, or is of no use. */
 static void machine_lose(struct machine *machine) {
 	machine_hold(machine);
-	bool has_lasted = machine->step == MACHINE_STEP_THERE &&
-			oriel_clock_now_ns() - machine->there_since_ns >= LASTING_NS;
+	bool has_lasted = machine_has_lasted(machine);
 	machine_disconnect(machine);
-	if (has_lasted) {
-		machine->retry_ms = RETRY_MS;
-	}
 	if (machine->path != NULL && machine->step == MACHINE_STEP_AWAY) {
-		wl_event_source_timer_update(machine->timer, machine->retry_ms);
-		machine->retry_ms *= 2;
-		if (machine->retry_ms > RETRY_MAX_MS) {
-			machine->retry_ms = RETRY_MAX_MS;
-		}
+		machine_retry(machine, has_lasted);
 	}
 	machine_release(machine);
 }
 
-static void machine_fail(struct machine *machine, const char *what, const char *why) {
+static void machine_complain(struct machine *machine, const char *what, const char *why) {
 	oriel_complain(&machine->complaints, oriel_clock_now_ns(), "%s%s%s", what,
 			why != NULL ? ": " : "", why != NULL ? why : "");
+}
+
+static void machine_fail(struct machine *machine, const char *what, const char *why) {
+	machine_complain(machine, what, why);
 	machine_lose(machine);
+}
+
+/*
+ * QEMU's display is of no use, or has another client: QEMU drops one for the next. The monitor that was
+ * handed over may be good for another try.
+ */
+static void machine_lose_display(struct machine *machine) {
+	if (machine->path != NULL || machine->qmp == NULL || machine->has_qmp_input) {
+		machine_lose(machine);
+		return;
+	}
+	machine_hold(machine);
+	bool has_lasted = machine_has_lasted(machine);
+	enum machine_step before = machine->step;
+	machine->step = MACHINE_STEP_DETACHED;
+	machine_drop_display(machine);
+	machine_emit_gone(machine, before);
+	if (machine->step == MACHINE_STEP_DETACHED) {
+		machine_retry(machine, has_lasted);
+	}
+	machine_release(machine);
 }
 
 /* --- D-Bus ------------------------------------------------------------------------------------ */
@@ -191,6 +247,7 @@ static void machine_connect_console(struct machine *machine, uint32_t number) {
 static void machine_take_input(struct machine *machine) {
 	struct oriel_qemu_console *console = oriel_qemu_machine_get_console(&machine->base, 0);
 	if (console != NULL && oriel_qemu_console_connect_qmp(console, machine->qmp)) {
+		machine->has_qmp_input = true;
 		machine->unknown++;
 	} else {
 		machine_fail(machine, "no input can be had", NULL);
@@ -215,8 +272,9 @@ static int machine_handle_answer(sd_bus_message *reply, void *data, sd_bus_error
 	machine->question = sd_bus_slot_unref(machine->question);
 	const sd_bus_error *error = sd_bus_message_get_error(reply);
 	if (error != NULL) {
-		machine_fail(machine, "QEMU's display does not answer",
+		machine_complain(machine, "QEMU's display does not answer",
 				error->message != NULL ? error->message : error->name);
+		machine_lose_display(machine);
 		return 0;
 	}
 	const uint32_t *numbers = NULL;
@@ -228,7 +286,8 @@ static int machine_handle_answer(sd_bus_message *reply, void *data, sd_bus_error
 		.count = &count,
 	};
 	if (oriel_qemu_properties_read(reply, &property, 1) < 0) {
-		machine_fail(machine, "QEMU's display does not say what consoles it has", NULL);
+		machine_complain(machine, "QEMU's display does not say what consoles it has", NULL);
+		machine_lose_display(machine);
 		return 0;
 	}
 	uint32_t seen = 0;
@@ -250,10 +309,9 @@ static int machine_handle_answer(sd_bus_message *reply, void *data, sd_bus_error
 static void machine_handle_bus_closed(void *data) {
 	struct machine *machine = data;
 	if (machine->step != MACHINE_STEP_THERE) {
-		machine_fail(machine, "QEMU's display ends the connection", NULL);
-	} else {
-		machine_lose(machine);
+		machine_complain(machine, "QEMU's display ends the connection", NULL);
 	}
+	machine_lose_display(machine);
 }
 
 static void machine_handle_bus_drained(void *data) {
@@ -399,7 +457,7 @@ static void machine_handle_qmp_closed(void *data, const char *reason) {
 	struct machine *machine = data;
 	if (reason != NULL) {
 		machine_fail(machine, "QMP", reason);
-	} else if (machine->step != MACHINE_STEP_THERE) {
+	} else if (machine->step != MACHINE_STEP_THERE && machine->step != MACHINE_STEP_DETACHED) {
 		machine_fail(machine, "QEMU closes its QMP monitor", NULL);
 	} else {
 		machine_lose(machine);
@@ -462,6 +520,9 @@ static int machine_handle_timer(void *data) {
 	struct machine *machine = data;
 	if (machine->step == MACHINE_STEP_AWAY) {
 		machine_try_path(machine);
+	} else if (machine->step == MACHINE_STEP_DETACHED) {
+		wl_event_source_timer_update(machine->timer, SILENCE_MS);
+		machine_handle_ready(machine);
 	} else if (machine->qmp != NULL && !machine->has_input_only &&
 			!oriel_qmp_was_greeted(machine->qmp)) {
 		oriel_complain(&machine->complaints, oriel_clock_now_ns(),

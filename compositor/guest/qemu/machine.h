@@ -24,7 +24,10 @@ struct oriel_qemu_console;
  */
 struct oriel_qemu_machine {
 	struct {
-		/* NULL: oriel_qemu_machine_is_there() has changed. The consoles have been told before. */
+		/*
+		 * NULL: oriel_qemu_machine_is_there() has changed, or one that was handed over has gone
+		 * before it was there. The consoles have been told before.
+		 */
 		struct wl_signal there;
 		/*
 		 * NULL: the machine was reset, or it was stopped or goes on, so that what the guest
