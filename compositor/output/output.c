@@ -67,6 +67,13 @@ static void output_poll_guest(struct oriel_output *output, uint64_t now_ns) {
 	}
 }
 
+static void output_pass_guest(struct oriel_output *output) {
+	struct oriel_guest_view *view = output_get_guest(output);
+	if (view != NULL) {
+		oriel_guest_view_pass(view);
+	}
+}
+
 /* Sees to it that the guest is asked again, should no refresh come. */
 static void output_set_poll_timer(struct oriel_output *output, uint64_t now_ns, bool committed) {
 	const struct oriel_guest_view *view = output_get_guest(output);
@@ -136,6 +143,7 @@ static void output_begin_frame(struct oriel_output *output) {
 	if (output->retrying) {
 		output_set_timer(output, now_ns, now_ns + output_get_period_ns(output));
 	} else {
+		output_pass_guest(output);
 		output_set_poll_timer(output, now_ns, committed);
 	}
 	struct timespec now;

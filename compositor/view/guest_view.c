@@ -362,11 +362,20 @@ uint64_t oriel_guest_view_get_next_poll_ns(const struct oriel_guest_view *view, 
 					   : ORIEL_GUEST_VIEW_POLL_NEVER;
 }
 
+/* True if a frame in place of the one that is there would take nothing from the user. */
+static bool guest_view_is_ready(const struct oriel_guest_view *view) {
+	const struct oriel_guest_frame *frame = view->primary.frame;
+	return frame == NULL || frame->sampled || frame->serial == view->passed_serial;
+}
+
 void oriel_guest_view_poll(struct oriel_guest_view *view) {
-	if (guest_view_is_visible(view) &&
-			(view->primary.frame == NULL || view->primary.frame->sampled)) {
+	if (guest_view_is_visible(view) && guest_view_is_ready(view)) {
 		oriel_source_poll(view->source);
 	}
+}
+
+void oriel_guest_view_pass(struct oriel_guest_view *view) {
+	view->passed_serial = view->primary.frame != NULL ? view->primary.frame->serial : 0;
 }
 
 void oriel_guest_view_blank(struct oriel_guest_view *view) {

@@ -43,6 +43,7 @@ struct oriel_guest_view {
 	struct oriel_guest_view_cursor cursor;
 	struct wlr_output *output; /* that shows the view; may be NULL: none */
 	struct wlr_box box; /* of that output, in layout coordinates */
+	uint64_t passed_serial; /* of the frame that was there when the output was drawn; 0: none */
 	bool gone; /* the guest has gone off, or was lost, and does not run again */
 	bool is_settled; /* there was time enough for a frame to come, so that a text is shown */
 	struct wl_event_source *timer; /* until the last frame is given up, or a text is shown */
@@ -125,8 +126,16 @@ void oriel_guest_view_set_output(struct oriel_guest_view *view, struct wlr_outpu
  */
 uint64_t oriel_guest_view_get_next_poll_ns(const struct oriel_guest_view *view, uint64_t period_ns);
 
-/* Takes a new frame if somebody can see it, the guest has one, and the last one has been seen. */
+/*
+ * Takes a new frame if somebody can see it, the guest has one, and the last one has been seen, or its
+ * output has been drawn since without need of it.
+ */
 void oriel_guest_view_poll(struct oriel_guest_view *view);
+/*
+ * The view's output has been drawn, or had nothing to draw. A frame that differs only behind a window
+ * is never read.
+ */
+void oriel_guest_view_pass(struct oriel_guest_view *view);
 
 /*
  * Shows nothing until the next frame: everything taken so far is let go, and released as soon as

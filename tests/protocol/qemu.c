@@ -26,6 +26,7 @@
 #include "screen_watch.h"
 #include "screenshot.h"
 #include "view/guest_view.h"
+#include "xdg_client.h"
 
 #define CONFIG                                                                                     \
 	"output OUTPUT-1 {\n\tmode 96x64\n}\n"                                                     \
@@ -318,6 +319,46 @@ static void guest_that_stands_still_is_not_looked_at(void **state) {
 	rig_finish(&rig);
 }
 
+/* A frame of which nothing is to be seen is not drawn, and must not be waited for. */
+static void guest_that_draws_behind_a_window_goes_on_beside_it(void **state) {
+	struct rig rig;
+	rig_init(&rig, CONFIG);
+	rig_send_bytes(&rig, 1);
+	rig_wait_for_frames(&rig, 1);
+	struct xdg_client *client = xdg_client_create(&rig.fixture);
+	struct xdg_window *window = xdg_window_create(client);
+	xdg_window_show(window, 40, 10, 0x336699);
+	struct screenshot screenshot = screenshot_take(&rig.fixture, rig.view->output->name);
+	int x = 0, y = 0; /* where the window is */
+	while (screenshot_get_pixel(&screenshot, x, y) != 0x336699) {
+		x = (x + 1) % WIDTH;
+		y += x == 0;
+	}
+	screenshot_finish(&screenshot);
+	for (uint32_t i = 0; i < 10; i++) {
+		const uint32_t pixel = i;
+		fake_display_update(
+				&rig.display, x + 2, y + 2, 1, 1, 4, FORMAT, &pixel, sizeof(pixel));
+		rig_settle(&rig);
+		fixture_step_refreshes(&rig.fixture, 1);
+		/* Nothing else may draw here: a frame of all would be one of this. */
+		uint64_t shown = rig.view->stats.shown;
+		fake_display_update(&rig.display, 0, 0, 1, 1, 4, FORMAT, &pixel, sizeof(pixel));
+		rig_wait_for_frames(&rig, 1);
+		assert_true(rig.view->stats.shown > shown);
+		for (int j = 0; j < 4; j++) {
+			const uint32_t other = 100 * i + (uint32_t)j;
+			fake_display_update(&rig.display, x + 3, y + 3, 1, 1, 4, FORMAT, &other,
+					sizeof(other));
+			rig_settle(&rig);
+			fixture_step_refreshes(&rig.fixture, 1);
+		}
+	}
+	xdg_window_destroy(window);
+	xdg_client_destroy(client);
+	rig_finish(&rig);
+}
+
 static void flood_leaves_the_other_guests_rate_alone(void **state) {
 	struct rig rig;
 	setenv("WLR_HEADLESS_OUTPUTS", "2", true);
@@ -477,6 +518,7 @@ int main(void) {
 		cmocka_unit_test(update_is_answered_once_it_is_composed),
 		cmocka_unit_test(update_that_nobody_sees_is_answered_all_the_same),
 		cmocka_unit_test(guest_that_stands_still_is_not_looked_at),
+		cmocka_unit_test(guest_that_draws_behind_a_window_goes_on_beside_it),
 		cmocka_unit_test(flood_leaves_the_other_guests_rate_alone),
 		cmocka_unit_test(frames_cost_what_is_printed),
 		cmocka_unit_test(machine_that_ends_and_comes_back_keeps_its_picture_until_the_next),
