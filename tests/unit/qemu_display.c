@@ -1242,6 +1242,65 @@ static void disable_is_believed_after_a_while(void **state) {
 	close(fd);
 }
 
+/* On again with the very same pixels. */
+static void picture_that_is_off_is_on_with_what_comes_next(void **state) {
+	int memory = make_memory(SIZE_BYTES, 5, NULL);
+	for (int follower = 0; follower < 3; follower++) {
+		const uint32_t colour = 5 + (uint32_t)follower;
+		if (follower == 0) {
+			send_map(memory);
+			fake_display_update_map(&context.qemu, 0, 0, WIDTH, HEIGHT);
+		} else {
+			send_bytes(WIDTH, HEIGHT, colour);
+		}
+		assert_true(draw());
+		assert_state(ORIEL_SOURCE_STATE_RUNNING);
+		fake_display_disable(&context.qemu);
+		settle();
+		fire(context.display.off_timer);
+		assert_state(ORIEL_SOURCE_STATE_OFF);
+		assert_false(draw());
+		if (follower == 0) {
+			fake_display_update_map(&context.qemu, 0, 0, 1, 1);
+		} else if (follower == 1) {
+			send_bytes(WIDTH, HEIGHT, colour);
+		} else {
+			fake_display_update(&context.qemu, 0, 0, 1, 1, 4, FORMAT, &colour,
+					sizeof(colour));
+		}
+		assert_true(draw());
+		assert_state(ORIEL_SOURCE_STATE_RUNNING);
+		assert_shows(colour);
+	}
+	close(memory);
+}
+
+/* As libwayland calls those that are due in one turn, though one of them disarms another. */
+static void timers_that_were_disarmed_too_late_do_nothing(void **state) {
+	int fd = make_dmabuf(SIZE_BYTES, 5);
+	send_dmabuf(fd);
+	fake_display_disable(&context.qemu);
+	fake_display_scanout(&context.qemu, 0, 0, 0, 0, "", 0);
+	settle();
+	oriel_qemu_display_close(&context.display);
+	oriel_source_set_state(&context.source, ORIEL_SOURCE_STATE_LOST);
+	fire(context.display.still_timer);
+	fire(context.display.off_timer);
+	fire(context.display.error_timer);
+	assert_state(ORIEL_SOURCE_STATE_LOST);
+	close(fd);
+}
+
+/* Nobody has looked yet, and there is something to be seen. */
+static void what_was_refused_and_is_made_up_for_is_no_error(void **state) {
+	fake_display_scanout(&context.qemu, 0, 0, 0, 0, "", 0);
+	settle();
+	assert_int_equal(context.error_ms, 1000);
+	send_bytes(WIDTH, HEIGHT, 1);
+	settle();
+	assert_int_equal(context.error_ms, 0);
+}
+
 static void disable_that_anything_follows_is_nothing(void **state) {
 	int fd = make_dmabuf(SIZE_BYTES, 5), memory = make_memory(SIZE_BYTES, 5, NULL);
 	for (int follower = 0; follower < 5; follower++) {
@@ -1464,6 +1523,9 @@ int main(void) {
 		TEST(update_whose_buffer_waits_for_its_fence_is_taken_after_it),
 		TEST(updates_held_when_the_connection_ends_are_let_go),
 		TEST(disable_is_believed_after_a_while),
+		TEST(picture_that_is_off_is_on_with_what_comes_next),
+		TEST(timers_that_were_disarmed_too_late_do_nothing),
+		TEST(what_was_refused_and_is_made_up_for_is_no_error),
 		TEST(disable_that_anything_follows_is_nothing),
 		TEST(what_is_refused_for_long_is_an_error),
 		TEST(cursor_is_shown_once_it_is_defined_and_on),

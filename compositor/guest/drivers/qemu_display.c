@@ -29,6 +29,12 @@ static void display_drop_dmabuf(struct oriel_qemu_display *display) {
 	pixman_region32_clear(&display->dmabuf_damage);
 }
 
+/* A Disable was not meant. */
+static void display_stay_on(struct oriel_qemu_display *display) {
+	display->off_is_near = false;
+	wl_event_source_timer_update(display->off_timer, 0);
+}
+
 /* The picture is of that kind. Nobody reads what the calls so far are about. */
 static void display_set_kind(struct oriel_qemu_display *display, enum oriel_qemu_display_kind kind) {
 	display->kind = kind;
@@ -41,7 +47,12 @@ static void display_set_kind(struct oriel_qemu_display *display, enum oriel_qemu
 		oriel_qemu_acks_answer_all(&display->acks);
 		wl_event_source_timer_update(display->still_timer, 0);
 	}
-	wl_event_source_timer_update(display->off_timer, 0);
+	display_stay_on(display);
+}
+
+static void display_calm_down(struct oriel_qemu_display *display) {
+	display->error_is_near = false;
+	wl_event_source_timer_update(display->error_timer, 0);
 }
 
 static void display_refuse(struct oriel_qemu_display *display, const char *message) {
@@ -54,9 +65,10 @@ static void display_refuse(struct oriel_qemu_display *display, const char *messa
 	}
 }
 
-/* The picture has changed. */
+/* The picture has changed. Nobody may be there to see it, and it is no fault then. */
 static void display_tell(struct oriel_qemu_display *display) {
-	wl_event_source_timer_update(display->off_timer, 0);
+	display_stay_on(display);
+	display_calm_down(display);
 	oriel_source_tell(display->source);
 }
 
@@ -192,6 +204,7 @@ static void display_handle_update_dmabuf(
 static void display_handle_disable(void *data) {
 	struct oriel_qemu_display *display = data;
 	wl_event_source_timer_update(display->still_timer, 0);
+	display->off_is_near = true;
 	wl_event_source_timer_update(display->off_timer, DISABLE_GRACE_MS);
 }
 
@@ -244,8 +257,7 @@ static const struct oriel_qemu_listener_handler listener_handler = {
 static bool display_submit(struct oriel_qemu_display *display, struct oriel_source_picture *picture) {
 	oriel_source_set_state(display->source, ORIEL_SOURCE_STATE_RUNNING);
 	oriel_qemu_cursor_refresh(&display->cursor);
-	display->error_is_near = false;
-	wl_event_source_timer_update(display->error_timer, 0);
+	display_calm_down(display);
 	return oriel_source_submit(display->source, picture);
 }
 
@@ -260,6 +272,7 @@ static void display_poll_surface(struct oriel_qemu_display *display) {
 	} else if (ret < 0) {
 		oriel_complain(display->complaints, oriel_clock_now_ns(),
 				"QEMU: its picture cannot be copied: %s", strerror(-ret));
+		oriel_source_tell(display->source); /* to be tried again */
 		return;
 	}
 	if (ret == 1) {
@@ -319,8 +332,16 @@ void oriel_qemu_display_release(struct oriel_qemu_display *display) {
 	}
 }
 
+/*
+ * The timers. One that went off in the same turn of the event loop as what disarmed it is heard of all
+ * the same: each looks whether it is still meant.
+ */
+
 static int display_handle_still_timer(void *data) {
 	struct oriel_qemu_display *display = data;
+	if (display->kind != ORIEL_QEMU_DISPLAY_DMABUF) {
+		return 0;
+	}
 	const struct oriel_qemu_box all = { .width = INT32_MAX, .height = INT32_MAX };
 	display_damage_dmabuf(display, &all);
 	display_tell(display);
@@ -329,12 +350,20 @@ static int display_handle_still_timer(void *data) {
 
 static int display_handle_off_timer(void *data) {
 	struct oriel_qemu_display *display = data;
+	if (!display->off_is_near) {
+		return 0;
+	}
+	display->off_is_near = false;
+	oriel_qemu_surface_renew(&display->surface);
 	oriel_source_set_state(display->source, ORIEL_SOURCE_STATE_OFF);
 	return 0;
 }
 
 static int display_handle_error_timer(void *data) {
 	struct oriel_qemu_display *display = data;
+	if (!display->error_is_near) {
+		return 0;
+	}
 	display->error_is_near = false;
 	oriel_source_set_state(display->source, ORIEL_SOURCE_STATE_ERROR);
 	return 0;

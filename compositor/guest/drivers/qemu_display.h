@@ -65,6 +65,7 @@ struct oriel_qemu_display {
 	struct oriel_qemu_acks acks;
 
 	struct wl_event_source *still_timer; /* since the last dma-buf, until an update or Disable */
+	bool off_is_near; /* the off timer runs */
 	struct wl_event_source *off_timer;
 	struct wl_event_source *error_timer;
 	bool error_is_near; /* the error timer runs */

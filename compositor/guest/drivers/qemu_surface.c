@@ -234,6 +234,9 @@ bool oriel_qemu_surface_set_bytes(struct oriel_qemu_surface *surface,
 	}
 	const struct oriel_qemu_box whole = { 0, 0, attributes.width, attributes.height };
 	surface_put_rows(surface, &whole, scanout->data, attributes.stride_bytes);
+	if (surface->is_new) {
+		surface_damage_all(surface);
+	}
 	return true;
 }
 
@@ -258,6 +261,9 @@ bool oriel_qemu_surface_update(
 		return false;
 	}
 	surface_put_rows(surface, box, update->data, part.stride_bytes);
+	if (surface->is_new) {
+		surface_damage_all(surface);
+	}
 	return true;
 }
 
@@ -372,6 +378,10 @@ int oriel_qemu_surface_take(struct oriel_qemu_surface *surface, uint64_t now_ns,
 	surface->is_new = false;
 	*ret_damage = is_new ? NULL : &surface->taken;
 	return is_new || pixman_region32_not_empty(&surface->taken) ? 1 : 0;
+}
+
+void oriel_qemu_surface_renew(struct oriel_qemu_surface *surface) {
+	surface->is_new = surface->map != NULL || surface->bytes != NULL;
 }
 
 void oriel_qemu_surface_forget(struct oriel_qemu_surface *surface) {

@@ -88,6 +88,9 @@ bool oriel_qemu_surface_is_damaged(const struct oriel_qemu_surface *surface);
 int oriel_qemu_surface_take(struct oriel_qemu_surface *surface, uint64_t now_ns,
 		const pixman_region32_t **ret_damage);
 
+/* What comes next is a picture, though it be the same as before. */
+void oriel_qemu_surface_renew(struct oriel_qemu_surface *surface);
+
 /* What was taken was not shown: it is to be taken again, with all there is. */
 void oriel_qemu_surface_forget(struct oriel_qemu_surface *surface);
 

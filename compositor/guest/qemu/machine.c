@@ -519,7 +519,10 @@ static void machine_try_path(struct machine *machine) {
 static int machine_handle_timer(void *data) {
 	struct machine *machine = data;
 	if (machine->step == MACHINE_STEP_AWAY) {
-		machine_try_path(machine);
+		/* It may have been disarmed in the turn of the event loop that it went off in. */
+		if (machine->path != NULL) {
+			machine_try_path(machine);
+		}
 	} else if (machine->step == MACHINE_STEP_DETACHED) {
 		wl_event_source_timer_update(machine->timer, SILENCE_MS);
 		machine_handle_ready(machine);
