@@ -53,6 +53,10 @@ static void machine_obey(int fd) {
 static int machine_run(int argc, char *argv[]) {
 	static const char chardev[] = "socket,id=oriel-qmp,fd=";
 	int listen_fd = -1;
+	/* QEMU has to be able to wait for what it runs. */
+	if (signal(SIGCHLD, SIG_DFL) != SIG_DFL) {
+		return EXIT_FAILURE;
+	}
 	printf("runs");
 	for (int i = 2; i < argc; i++) {
 		printf(" %s", argv[i]);
@@ -234,6 +238,13 @@ static void start_machine(void) {
 	start(NULL, context.self, NULL);
 }
 
+/* As what does not care for its children starts it. */
+static void start_with_children_ignored(const char *command) {
+	signal(SIGCHLD, SIG_IGN);
+	start(NULL, command, NULL);
+	signal(SIGCHLD, SIG_DFL);
+}
+
 static void wait_until_it_runs(void) {
 	program_wait_for(&context.program, &context.program.out, "runs");
 }
@@ -403,6 +414,13 @@ static void command_that_is_not_there_is_said(void **state) {
 	assert_ends(127, "oriel-qemu: cannot run /nonexistent/qemu: No such file or directory\n");
 }
 
+static void command_that_is_not_there_is_said_where_children_are_ignored(void **state) {
+	oriel_start(2);
+	start_with_children_ignored("/nonexistent/qemu");
+	oriel_accept();
+	assert_ends(127, "oriel-qemu: cannot run /nonexistent/qemu: No such file or directory\n");
+}
+
 static void command_that_oriel_cannot_show_is_refused_at_once(void **state) {
 	static const char *const argv[] = { NULL, "--", "qemu", "-nographic", NULL };
 	const char *copy[sizeof(argv) / sizeof(argv[0])];
@@ -486,6 +504,15 @@ static void machine_that_is_killed_has_the_status_of_a_shell(void **state) {
 	assert_int_equal(program_wait(&context.program), 128 + SIGKILL);
 }
 
+static void status_is_the_machines_where_children_are_ignored(void **state) {
+	oriel_start(2);
+	start_with_children_ignored(context.self);
+	oriel_accept();
+	read_greeting();
+	tell_machine("e\5", 2);
+	assert_int_equal(program_wait(&context.program), 5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char *argv[]) {
@@ -503,12 +530,14 @@ int main(int argc, char *argv[]) {
 		TEST(machine_whose_oriel_ends_before_the_answer_never_runs),
 		TEST(machine_that_need_not_run_any_more_never_runs),
 		TEST(command_that_is_not_there_is_said),
+		TEST(command_that_is_not_there_is_said_where_children_are_ignored),
 		TEST(command_that_oriel_cannot_show_is_refused_at_once),
 		TEST(oriel_that_comes_back_gets_the_machine_again),
 		TEST(oriel_that_refuses_it_again_is_asked_when_it_was_started_again),
 		TEST(machine_that_ends_without_oriel_ends_all),
 		TEST(signal_goes_to_the_machine),
 		TEST(machine_that_is_killed_has_the_status_of_a_shell),
+		TEST(status_is_the_machines_where_children_are_ignored),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

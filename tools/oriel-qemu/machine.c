@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,8 @@ bool machine_start(struct machine *machine, char *const argv[], int inherited_fd
 		say("no pipe: %s", strerror(errno));
 		return false;
 	}
+	/* We may have been started with it ignored: then the status of a child is lost, here and in QEMU. */
+	signal(SIGCHLD, SIG_DFL);
 	machine->pid = fork();
 	if (machine->pid == 0) {
 		close(hold[1]);
