@@ -213,13 +213,14 @@ static bool judge_display(
 	return true;
 }
 
-static bool has_render_node(const struct oriel_doctor_qemu_facts *facts) {
+/* The first that can be opened, NULL if there is none. */
+static const struct oriel_doctor_file *find_render_node(const struct oriel_doctor_qemu_facts *facts) {
 	for (size_t i = 0; i < facts->render_node_count; i++) {
 		if (facts->render_nodes[i].error == 0) {
-			return true;
+			return &facts->render_nodes[i];
 		}
 	}
-	return false;
+	return NULL;
 }
 
 /* Returns whether QEMU starts with it. */
@@ -234,7 +235,7 @@ static bool judge_gl(const struct oriel_doctor_qemu_facts *facts, struct oriel_d
 	describe_end(facts->gl_run, how, sizeof(how));
 	oriel_doctor_report_add(report, ORIEL_DOCTOR_WARNING, subject,
 			"with -display dbus,p2p=yes,gl=on QEMU %s", how);
-	if (!has_render_node(facts)) {
+	if (find_render_node(facts) == NULL) {
 		oriel_doctor_report_advise(report,
 				"it needs a render node, see below; without gl=on pictures are copied, "
 				"and guests have no 3D");
@@ -290,39 +291,80 @@ static void judge_kvm(
 	}
 }
 
+/* Of several render nodes, those that cannot be opened, for the end of a sentence. */
+static void describe_failed_render_nodes(
+		const struct oriel_doctor_qemu_facts *facts, char *text, size_t size) {
+	size_t length = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < facts->render_node_count && length < size; i++) {
+		const struct oriel_doctor_file *node = &facts->render_nodes[i];
+		if (node->error != 0) {
+			int count = snprintf(&text[length], size - length, "%s%s: %s",
+					length > 0 ? ", " : "; not to be opened: ", node->path,
+					strerror(node->error));
+			length += (size_t)count;
+		}
+	}
+}
+
+/* The one that oriel is told to draw with, NULL if there is none, or it is known to fail. */
+static const char *get_render_device(const struct oriel_doctor_qemu_facts *facts) {
+	const char *path = facts->render_device;
+	for (size_t i = 0; path != NULL && i < facts->render_node_count; i++) {
+		const struct oriel_doctor_file *node = &facts->render_nodes[i];
+		if (node->error != 0 && strcmp(node->path, path) == 0) {
+			return NULL;
+		}
+	}
+	return path != NULL && path[0] != '\0' ? path : NULL;
+}
+
+static void judge_several_render_nodes(const struct oriel_doctor_qemu_facts *facts,
+		const struct oriel_doctor_file *usable, struct oriel_doctor_report *report) {
+	static const char subject[] = "render node";
+	const char *device = get_render_device(facts);
+	char failed[200];
+	describe_failed_render_nodes(facts, failed, sizeof(failed));
+	if (device != NULL) {
+		oriel_doctor_report_add(report, ORIEL_DOCTOR_NOTE, subject,
+				"there are %zu, and oriel draws with %s (WLR_RENDER_DRM_DEVICE)%s",
+				facts->render_node_count, device, failed);
+		oriel_doctor_report_advise(report,
+				"with gl=on give QEMU the same: -display dbus,p2p=yes,gl=on,rendernode=%s",
+				device);
+	} else {
+		oriel_doctor_report_add(report, ORIEL_DOCTOR_NOTE, subject,
+				"there are %zu, and QEMU and oriel may take different ones, which cannot "
+				"always share pictures%s",
+				facts->render_node_count, failed);
+		oriel_doctor_report_advise(report,
+				"with gl=on set WLR_RENDER_DRM_DEVICE=%s for oriel, and give QEMU "
+				"rendernode=%s behind gl=on%s",
+				usable->path, usable->path,
+				failed[0] == '\0' ? ", or another for both" : "");
+	}
+}
+
 static void judge_render_nodes(
 		const struct oriel_doctor_qemu_facts *facts, struct oriel_doctor_report *report) {
 	static const char subject[] = "render node";
-	const struct oriel_doctor_file *first = &facts->render_nodes[0];
+	const struct oriel_doctor_file *usable = find_render_node(facts);
 	if (facts->render_node_count == 0) {
 		oriel_doctor_report_add(report, ORIEL_DOCTOR_WARNING, subject,
 				"there is no /dev/dri/renderD*: gl=on cannot be had");
 		oriel_doctor_report_advise(report,
 				"load the graphics card's driver; a machine without one can load vgem, "
 				"and Mesa draws with the CPU");
-	} else if (!has_render_node(facts)) {
+	} else if (usable == NULL) {
+		const struct oriel_doctor_file *failed = &facts->render_nodes[0];
 		oriel_doctor_report_add(report, ORIEL_DOCTOR_WARNING, subject,
-				"%s: %s: gl=on cannot be had", first->path, strerror(first->error));
+				"%s: %s: gl=on cannot be had", failed->path, strerror(failed->error));
 		oriel_doctor_report_advise(report,
 				"become a member of the group render (or video), and log in again");
 	} else if (facts->render_node_count == 1) {
-		oriel_doctor_report_add(report, ORIEL_DOCTOR_OK, subject, "%s", first->path);
-	} else if (facts->render_device != NULL && facts->render_device[0] != '\0') {
-		oriel_doctor_report_add(report, ORIEL_DOCTOR_NOTE, subject,
-				"there are %zu, and oriel draws with %s (WLR_RENDER_DRM_DEVICE)",
-				facts->render_node_count, facts->render_device);
-		oriel_doctor_report_advise(report,
-				"with gl=on give QEMU the same: -display dbus,p2p=yes,gl=on,rendernode=%s",
-				facts->render_device);
+		oriel_doctor_report_add(report, ORIEL_DOCTOR_OK, subject, "%s", usable->path);
 	} else {
-		oriel_doctor_report_add(report, ORIEL_DOCTOR_NOTE, subject,
-				"there are %zu, and QEMU and oriel may take different ones, which cannot "
-				"always share pictures",
-				facts->render_node_count);
-		oriel_doctor_report_advise(report,
-				"with gl=on set WLR_RENDER_DRM_DEVICE=%s for oriel, and give QEMU "
-				"rendernode=%s behind gl=on, or another for both",
-				first->path, first->path);
+		judge_several_render_nodes(facts, usable, report);
 	}
 }
 

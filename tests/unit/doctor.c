@@ -240,13 +240,41 @@ static void judge_render_nodes_by_their_number_and_access(void **state) {
 	host->facts.render_node_count = 1;
 	host->facts.render_nodes[0].error = EACCES;
 	assert_judged(host, ORIEL_DOCTOR_WARNING, "render node", "Permission denied", "group render");
-	/* One of two is enough. */
+	host->facts.render_nodes[0].error = 0;
 	host->facts.render_node_count = 2;
 	assert_judged(host, ORIEL_DOCTOR_NOTE, "render node", "there are 2",
-			"WLR_RENDER_DRM_DEVICE=");
+			"WLR_RENDER_DRM_DEVICE=/dev/dri/renderD128");
 	host->facts.render_device = "/dev/dri/renderD129";
 	assert_judged(host, ORIEL_DOCTOR_NOTE, "render node", "draws with /dev/dri/renderD129",
 			"rendernode=/dev/dri/renderD129");
+}
+
+static void judge_render_nodes_advises_one_that_can_be_opened(void **state) {
+	static const char failed[] = "; not to be opened: /dev/dri/renderD128: Permission denied";
+	struct host *host = *state;
+	host->facts.render_node_count = 2;
+	host->facts.render_nodes[0].error = EACCES;
+	assert_judged(host, ORIEL_DOCTOR_NOTE, "render node", failed,
+			"WLR_RENDER_DRM_DEVICE=/dev/dri/renderD129 for oriel, and give QEMU "
+			"rendernode=/dev/dri/renderD129 ");
+	host->facts.render_device = "/dev/dri/renderD129";
+	assert_judged(host, ORIEL_DOCTOR_NOTE, "render node", failed,
+			"rendernode=/dev/dri/renderD129");
+	/* What oriel cannot draw with is nothing to give QEMU too. */
+	host->facts.render_device = "/dev/dri/renderD128";
+	assert_judged(host, ORIEL_DOCTOR_NOTE, "render node", failed,
+			"WLR_RENDER_DRM_DEVICE=/dev/dri/renderD129");
+
+	/* All but the last of as many as are looked at: the advice is whole, the text may be cut. */
+	host->facts.render_device = NULL;
+	host->facts.render_node_count = ORIEL_DOCTOR_RENDER_NODES_MAX;
+	for (int i = 0; i < ORIEL_DOCTOR_RENDER_NODES_MAX; i++) {
+		struct oriel_doctor_file *node = &host->facts.render_nodes[i];
+		snprintf(node->path, sizeof(node->path), "/dev/dri/renderD%d", 128 + i);
+		node->error = i < ORIEL_DOCTOR_RENDER_NODES_MAX - 1 ? EACCES : 0;
+	}
+	assert_judged(host, ORIEL_DOCTOR_NOTE, "render node", "renderD129: Permission denied",
+			"WLR_RENDER_DRM_DEVICE=/dev/dri/renderD143");
 }
 
 static void judge_udmabuf_by_its_access_and_limits(void **state) {
@@ -480,6 +508,7 @@ int main(void) {
 		TEST(judge_qemu_without_gl_is_a_warning),
 		TEST(judge_qemu_without_3d_device_is_a_note),
 		TEST(judge_render_nodes_by_their_number_and_access),
+		TEST(judge_render_nodes_advises_one_that_can_be_opened),
 		TEST(judge_udmabuf_by_its_access_and_limits),
 		TEST(judge_kernel_by_what_it_does_with_fences),
 		TEST(judge_host_without_kvm_is_a_warning),
