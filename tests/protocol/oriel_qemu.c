@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <wayland-server-core.h>
@@ -231,7 +232,7 @@ static void start(const char *const options[], const char *command, const char *
 		argv[count++] = "-name";
 		argv[count++] = machine_name;
 	}
-	program_start(&context.program, argv);
+	program_start_runner(&context.program, argv);
 }
 
 static void start_machine(void) {
@@ -504,6 +505,27 @@ static void machine_that_is_killed_has_the_status_of_a_shell(void **state) {
 	assert_int_equal(program_wait(&context.program), 128 + SIGKILL);
 }
 
+static void machine_ends_when_the_test_that_runs_it_dies(void **state) {
+	oriel_start(2);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		start_machine();
+		pause();
+		_exit(EXIT_FAILURE);
+	}
+	oriel_accept();
+	read_greeting();
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	struct pollfd pollfd = { .fd = context.process_fd, .events = POLLIN };
+	int ready = poll(&pollfd, 1, PROGRAM_PATIENCE_S * 1000);
+	if (ready != 1) {
+		kill((pid_t)get_pid(context.process_fd), SIGKILL);
+	}
+	assert_int_equal(ready, 1);
+}
+
 static void status_is_the_machines_where_children_are_ignored(void **state) {
 	oriel_start(2);
 	start_with_children_ignored(context.self);
@@ -537,6 +559,7 @@ int main(int argc, char *argv[]) {
 		TEST(machine_that_ends_without_oriel_ends_all),
 		TEST(signal_goes_to_the_machine),
 		TEST(machine_that_is_killed_has_the_status_of_a_shell),
+		TEST(machine_ends_when_the_test_that_runs_it_dies),
 		TEST(status_is_the_machines_where_children_are_ignored),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -38,9 +38,9 @@ static void stream_read(struct program_stream *stream) {
 	stream->text = text;
 }
 
-static void child_exec(const char *const argv[], int out_fd, int err_fd) {
+static void child_exec(const char *const argv[], int out_fd, int err_fd, int death_signal) {
 	/* However the test ends. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_PDEATHSIG, death_signal);
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(out_fd, STDOUT_FILENO) >= 0 &&
 			dup2(err_fd, STDERR_FILENO) >= 0) {
@@ -49,7 +49,7 @@ static void child_exec(const char *const argv[], int out_fd, int err_fd) {
 	_exit(127);
 }
 
-void program_start(struct program *program, const char *const argv[]) {
+static void start(struct program *program, const char *const argv[], int death_signal) {
 	int out[2], err[2];
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
@@ -57,7 +57,7 @@ void program_start(struct program *program, const char *const argv[]) {
 	program->pid = fork();
 	assert_true(program->pid >= 0);
 	if (program->pid == 0) {
-		child_exec(argv, out[1], err[1]);
+		child_exec(argv, out[1], err[1], death_signal);
 	}
 	close(out[1]);
 	close(err[1]);
@@ -65,6 +65,14 @@ void program_start(struct program *program, const char *const argv[]) {
 	assert_true(program->pid_fd >= 0);
 	stream_init(&program->out, out[0]);
 	stream_init(&program->err, err[0]);
+}
+
+void program_start(struct program *program, const char *const argv[]) {
+	start(program, argv, SIGKILL);
+}
+
+void program_start_runner(struct program *program, const char *const argv[]) {
+	start(program, argv, SIGTERM);
 }
 
 static long get_seconds(void) {

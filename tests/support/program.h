@@ -24,6 +24,11 @@ struct program {
  * below, and ends the program.
  */
 void program_start(struct program *program, const char *const argv[]);
+/*
+ * Likewise for one that passes SIGTERM on to another that it runs, as oriel-qemu(1) does: a test that
+ * dies leaves neither. program_finish() kills it alone.
+ */
+void program_start_runner(struct program *program, const char *const argv[]);
 
 /* Reads until stream, which is program->out or ->err, has got text in it. */
 void program_wait_for(struct program *program, const struct program_stream *stream, const char *text);

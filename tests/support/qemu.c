@@ -509,7 +509,11 @@ void qemu_start(struct qemu *qemu, enum qemu_guest guest, const char *const argu
 	}
 	add_guest(&command_line, guest, image, drive);
 	add_arguments(&command_line, arguments);
-	program_start(&qemu->program, command_line.argv);
+	if (qemu->has_runner) {
+		program_start_runner(&qemu->program, command_line.argv);
+	} else {
+		program_start(&qemu->program, command_line.argv);
+	}
 	close(monitor_fd);
 	close(guest_fd);
 	qemu->events = strdup("");
