@@ -238,8 +238,9 @@ static void parse_help_prints_each_option(void **state) {
 	(void)state;
 	static const char *const forms[] = { "-h", "--help" };
 	static const char *const named[] = { "Usage: oriel [OPTION]...\n", "-c, --config FILE",
-		"--validate", "--guest NAME=SOURCE[,output=NAME]", "-s, --session CMD", "-d, --debug",
-		"-h, --help", "--version", "synthetic[:WIDTHxHEIGHT]", "vfio:WHERE", "fd:N" };
+		"--validate", "--guest NAME=SOURCE[,output=NAME]", "-s, --session CMD",
+		"-d, --debug", "-h, --help", "--version", "synthetic[:WIDTHxHEIGHT]", "vfio:WHERE",
+		"fd:N", "qemu:WHERE", "handover for one by oriel-qemu" };
 	for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
 		struct oriel_options options;
 		struct output output;
