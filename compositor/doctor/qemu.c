@@ -271,6 +271,9 @@ static void judge_gpu(const struct oriel_doctor_qemu_facts *facts,
 	}
 }
 
+/* QEMU does not start with what it is told of KVM where there is none. */
+#define KVM_ADVICE "; without it use -accel tcg instead of -accel kvm -cpu host"
+
 static void judge_kvm(
 		const struct oriel_doctor_qemu_facts *facts, struct oriel_doctor_report *report) {
 	const struct oriel_doctor_file *kvm = &facts->kvm;
@@ -282,12 +285,12 @@ static void judge_kvm(
 			"%s: %s: the guest's processor is emulated, many times slower", kvm->path,
 			strerror(kvm->error));
 	if (kvm->error == EACCES || kvm->error == EPERM) {
-		oriel_doctor_report_advise(
-				report, "become a member of the group kvm, and log in again");
+		oriel_doctor_report_advise(report,
+				"become a member of the group kvm, and log in again" KVM_ADVICE);
 	} else {
 		oriel_doctor_report_advise(report,
 				"load kvm_intel or kvm_amd; virtualization may be off in the firmware, or "
-				"not be passed on to the machine that this is");
+				"not be passed on to the machine that this is" KVM_ADVICE);
 	}
 }
 

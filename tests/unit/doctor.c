@@ -311,8 +311,10 @@ static void judge_host_without_kvm_is_a_warning(void **state) {
 	struct host *host = *state;
 	host->facts.kvm.error = EACCES;
 	assert_judged(host, ORIEL_DOCTOR_WARNING, "KVM", "slower", "group kvm");
+	assert_judged(host, ORIEL_DOCTOR_WARNING, "KVM", "slower", "-accel tcg instead");
 	host->facts.kvm.error = ENOENT;
 	assert_judged(host, ORIEL_DOCTOR_WARNING, "KVM", "slower", "kvm_intel");
+	assert_judged(host, ORIEL_DOCTOR_WARNING, "KVM", "slower", "-accel tcg instead");
 }
 
 /* Words */
