@@ -26,6 +26,7 @@
 #include "log_lines.h"
 
 #define SEC_NS UINT64_C(1000000000)
+#define FIT_MS 200
 
 /* Time goes on when the test says so. */
 static struct {
@@ -245,6 +246,34 @@ static void listener_that_ends_is_followed_by_some_in_a_minute(void **state) {
 	assert_state(ORIEL_SOURCE_STATE_LOST);
 }
 
+static void set_size(uint32_t width, uint32_t height) {
+	const struct fake_qemu_console console = { .width = width, .height = height };
+	fake_qemu_set_console(context.qemu, 0, &console);
+	settle();
+}
+
+/* A QEMU without maps sends parts of a smaller mode, which fit the picture of the larger one. */
+static void mode_whose_picture_does_not_come_asks_for_another_listener(void **state) {
+	create_source("handover", NULL);
+	hand_over();
+	assert_true(take_listener(0));
+	set_size(720, 400);
+	assert_int_equal(held_timers_count(FIT_MS), 0); /* there is no picture yet */
+	set_size(1, 1);
+	send_picture();
+	assert_int_equal(held_timers_count(FIT_MS), 0);
+	/* It comes, on another socket. */
+	set_size(720, 400);
+	assert_int_equal(held_timers_count(FIT_MS), 1);
+	set_size(1, 1);
+	assert_int_equal(held_timers_count(FIT_MS), 0);
+	/* It does not. */
+	set_size(720, 400);
+	assert_true(held_timers_fire(context.loop, FIT_MS));
+	renew(1001);
+	assert_int_equal(held_timers_count(FIT_MS), 0);
+}
+
 static void machine_that_ends_is_lost(void **state) {
 	create_source("handover", NULL);
 	hand_over();
@@ -331,6 +360,7 @@ int main(void) {
 		TEST(machine_that_is_on_its_way_is_the_guests),
 		TEST(machine_that_never_came_is_lost),
 		TEST(listener_that_ends_is_followed_by_some_in_a_minute),
+		TEST(mode_whose_picture_does_not_come_asks_for_another_listener),
 		TEST(machine_that_ends_is_lost),
 		TEST(head_is_the_console_of_its_number),
 		TEST(head_that_the_machine_lacks_is_told_and_waits),

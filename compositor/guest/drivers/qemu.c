@@ -33,6 +33,9 @@
 #define MSEC_NS UINT64_C(1000000)
 #define SEC_NS (1000 * MSEC_NS)
 
+/* A new mode's picture comes within this time. */
+#define FIT_MS 200
+
 #define RENEW_NS SEC_NS
 #define RENEWALS_NS (60 * SEC_NS)
 #define RENEWALS_MAX 10
@@ -47,11 +50,13 @@ struct qemu {
 	struct oriel_guest_monitor monitor; /* of ORIEL_SOURCE_EDID_MODE */
 
 	struct wl_event_source *timer; /* until the next listener */
+	struct wl_event_source *fit_timer; /* the picture is not of the console's size */
 	uint64_t listened_ns; /* when the last one was made; 0: none was */
 	uint64_t since_ns; /* when they were last counted from 0 */
 	unsigned listeners; /* since then */
 
 	struct wl_listener there;
+	struct wl_listener change; /* of the console */
 };
 
 static const struct oriel_source_ops qemu_ops;
@@ -144,6 +149,29 @@ static void qemu_handle_there(struct wl_listener *listener, void *data) {
 	oriel_source_set_state(&qemu->base, ORIEL_SOURCE_STATE_LOST);
 }
 
+static bool qemu_fits(const struct qemu *qemu) {
+	return oriel_qemu_display_fits(&qemu->display, qemu->console->width, qemu->console->height);
+}
+
+/*
+ * A QEMU whose map was refused, or answered too late, sends no Scanout with a new mode any more, but
+ * parts of it at once, which fit if it is smaller. Another listener begins with all of it. A Scanout
+ * that there is may come later than this, which comes by another socket.
+ */
+static void qemu_handle_change(struct wl_listener *listener, void *data) {
+	struct qemu *qemu = wl_container_of(listener, qemu, change);
+	wl_event_source_timer_update(
+			qemu->fit_timer, qemu_is_there(qemu) && !qemu_fits(qemu) ? FIT_MS : 0);
+}
+
+static int qemu_handle_fit_timer(void *data) {
+	struct qemu *qemu = data;
+	if (qemu_is_there(qemu) && !qemu_fits(qemu)) {
+		qemu_handle_renew(qemu);
+	}
+	return 0;
+}
+
 static void qemu_handle_poll(struct oriel_source *source) {
 	oriel_qemu_display_poll(&qemu_from_source(source)->display);
 }
@@ -211,6 +239,7 @@ static void qemu_handle_end(struct oriel_source *source) {
 static void qemu_handle_destroy(struct oriel_source *source) {
 	struct qemu *qemu = qemu_from_source(source);
 	wl_list_remove(&qemu->there.link);
+	wl_list_remove(&qemu->change.link);
 	if (qemu->console != NULL) {
 		oriel_qemu_console_forget(qemu->console, qemu);
 	}
@@ -219,6 +248,9 @@ static void qemu_handle_destroy(struct oriel_source *source) {
 	oriel_qemu_machine_unref(qemu->machine);
 	if (qemu->timer != NULL) {
 		wl_event_source_remove(qemu->timer);
+	}
+	if (qemu->fit_timer != NULL) {
+		wl_event_source_remove(qemu->fit_timer);
 	}
 	free(qemu);
 }
@@ -269,6 +301,8 @@ static bool qemu_attach(struct qemu *qemu, struct wl_event_loop *loop, const cha
 	}
 	qemu->there.notify = qemu_handle_there;
 	wl_signal_add(&qemu->machine->events.there, &qemu->there);
+	qemu->change.notify = qemu_handle_change;
+	wl_signal_add(&qemu->console->events.change, &qemu->change);
 	if (oriel_qemu_machine_is_there(qemu->machine)) {
 		qemu_begin(qemu);
 	}
@@ -284,14 +318,16 @@ static struct oriel_source *qemu_create(struct wl_event_loop *loop, const char *
 		return NULL;
 	}
 	wl_list_init(&qemu->there.link);
+	wl_list_init(&qemu->change.link);
 	oriel_complaints_init(&qemu->complaints, oriel_source_get_name(&qemu->base),
 			oriel_clock_now_ns());
 	oriel_source_set_telling(&qemu->base);
 	qemu_set_edid(qemu, options);
 	qemu->timer = wl_event_loop_add_timer(loop, qemu_handle_timer, qemu);
+	qemu->fit_timer = wl_event_loop_add_timer(loop, qemu_handle_fit_timer, qemu);
 	bool is_whole = oriel_qemu_display_init(&qemu->display, loop, &qemu->base,
 			&qemu->complaints, &display_handler, qemu);
-	if (!is_whole || qemu->timer == NULL) {
+	if (!is_whole || qemu->timer == NULL || qemu->fit_timer == NULL) {
 		wlr_log(WLR_ERROR, "guest %s: out of memory", name);
 	} else if (qemu_attach(qemu, loop, where, options)) {
 		return &qemu->base;

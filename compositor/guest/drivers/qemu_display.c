@@ -314,6 +314,12 @@ static void display_poll_dmabuf(struct oriel_qemu_display *display) {
 	oriel_qemu_display_release(display);
 }
 
+bool oriel_qemu_display_fits(const struct oriel_qemu_display *display, int width, int height) {
+	const struct oriel_qemu_surface *surface = &display->surface;
+	return display->kind != ORIEL_QEMU_DISPLAY_SURFACE || surface->bytes == NULL ||
+			(surface->attributes.width == width && surface->attributes.height == height);
+}
+
 void oriel_qemu_display_poll(struct oriel_qemu_display *display) {
 	if (display->kind == ORIEL_QEMU_DISPLAY_SURFACE) {
 		display_poll_surface(display);

@@ -85,6 +85,9 @@ bool oriel_qemu_display_listen(struct oriel_qemu_display *display, int *ret_peer
 /* The machine is away. What is shown stays, but its cursor. */
 void oriel_qemu_display_close(struct oriel_qemu_display *display);
 
+/* False if the picture has come by bytes, and is not of that size. */
+bool oriel_qemu_display_fits(const struct oriel_qemu_display *display, int width, int height);
+
 /* For the source's ops. */
 void oriel_qemu_display_poll(struct oriel_qemu_display *display);
 void oriel_qemu_display_see(struct oriel_qemu_display *display);
