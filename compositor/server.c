@@ -36,15 +36,29 @@
 #define PRESENTATION_VERSION 2
 #define COPY_CAPTURE_VERSION 1
 
+/* A guest's output is away for good after this time, or its input is given to somebody else. */
+#define UNSEEN_MS 1000
+
 static void server_set_guests_in_front(struct oriel_server *server, bool in_front) {
 	server->guests_in_front = in_front;
 	struct wlr_scene_tree *front = in_front ? server->guests_tree : server->windows_tree;
 	wlr_scene_node_raise_to_top(&front->node);
 }
 
-/* Brings the guest in front of the windows, with the input. */
+/* While another session has the screens, the outputs are not there, and come back. */
+static bool server_has_outputs(const struct oriel_server *server) {
+	return server->session == NULL || server->session->active;
+}
+
+/* Brings the guest in front of the windows, with the input. One that nobody sees gets none. */
 static void server_show_guest(struct oriel_server *server, struct oriel_guest_view *view) {
 	oriel_layout_select(&server->layout, view);
+	if (view->output == NULL && server_has_outputs(server)) {
+		wlr_log(WLR_ERROR, "guest %s: its output %s is not there",
+				oriel_guest_view_get_name(view),
+				view->output_name != NULL ? view->output_name : "");
+		return;
+	}
 	server_set_guests_in_front(server, true);
 	oriel_seat_focus_guest(server->seat, view);
 }
@@ -53,6 +67,28 @@ static void server_show_windows(struct oriel_server *server) {
 	server_set_guests_in_front(server, false);
 	oriel_seat_focus_surface(server->seat, NULL);
 	oriel_xdg_shell_focus_front(server->xdg_shell);
+}
+
+/* Outputs have come or gone. A cable may be loose for a moment. */
+static void server_handle_layout_change(struct wl_listener *listener, void *data) {
+	struct oriel_server *server = wl_container_of(listener, server, layout_change);
+	wl_event_source_timer_update(server->unseen_timer, UNSEEN_MS);
+}
+
+/* What is typed is not for a guest that nobody sees. */
+static int server_handle_unseen_timer(void *data) {
+	struct oriel_server *server = data;
+	const struct oriel_guest_view *view = server->seat->guest_input.focus;
+	if (view == NULL || view->output != NULL || !server_has_outputs(server)) {
+		return 0;
+	}
+	wlr_log(WLR_INFO, "guest %s: has the input no more: its output is not there",
+			oriel_guest_view_get_name(view));
+	oriel_seat_focus_guest(server->seat, NULL);
+	if (!server->guests_in_front) {
+		oriel_xdg_shell_focus_front(server->xdg_shell);
+	}
+	return 0;
 }
 
 /* The one of that name, or that has the input, or that is on the pointer's output. May be NULL. */
@@ -291,8 +327,15 @@ static void server_handle_give_input(void *data, struct oriel_source *source, in
 	}
 }
 
+/* What the user types into a guest that has it all is not for whoever comes then. */
 static void server_handle_present_guest(void *data, struct oriel_source *source) {
 	struct oriel_server *server = data;
+	if (server->seat->guest_input.is_grabbed) {
+		wlr_log(WLR_INFO, "guest %s: stays behind: guest %s has grabbed the input",
+				oriel_source_get_name(source),
+				oriel_guest_view_get_name(server->seat->guest_input.focus));
+		return;
+	}
 	server_show_guest(server, oriel_layout_find(&server->layout, oriel_source_get_name(source)));
 }
 
@@ -349,6 +392,12 @@ static bool server_init(struct oriel_server *server) {
 		return false;
 	}
 	server->loop = wl_display_get_event_loop(server->display);
+	server->unseen_timer =
+			wl_event_loop_add_timer(server->loop, server_handle_unseen_timer, server);
+	if (server->unseen_timer == NULL) {
+		wlr_log(WLR_ERROR, "out of memory");
+		return false;
+	}
 	if (!server_init_renderer(server)) {
 		return false;
 	}
@@ -372,6 +421,9 @@ static bool server_init(struct oriel_server *server) {
 	oriel_outputs_init(&server->outputs, server->backend);
 	server->outputs_closed.notify = server_handle_outputs_closed;
 	wl_signal_add(&server->outputs.events.closed, &server->outputs_closed);
+	/* After the guests have been put onto the outputs that there are. */
+	server->layout_change.notify = server_handle_layout_change;
+	wl_signal_add(&server->output_layout->events.change, &server->layout_change);
 
 	server->seat = oriel_seat_create(server->display, server->backend, server->output_layout,
 			server->scene, &server->layout, server->session, server->config);
@@ -406,6 +458,7 @@ struct oriel_server *oriel_server_create(const struct oriel_config *config) {
 	wl_list_init(&server->renderer_lost.link);
 	wl_list_init(&server->session_destroy.link);
 	wl_list_init(&server->outputs_closed.link);
+	wl_list_init(&server->layout_change.link);
 	wl_list_init(&server->layout.views);
 	if (!server_init(server)) {
 		oriel_server_destroy(server);
@@ -455,6 +508,10 @@ void oriel_server_destroy(struct oriel_server *server) {
 	oriel_control_destroy(server->control);
 	wl_list_remove(&server->action.link);
 	wl_list_remove(&server->focus.link);
+	wl_list_remove(&server->layout_change.link);
+	if (server->unseen_timer != NULL) {
+		wl_event_source_remove(server->unseen_timer);
+	}
 	oriel_xdg_shell_destroy(server->xdg_shell);
 	oriel_seat_destroy(server->seat);
 	oriel_layout_blank(&server->layout);

@@ -55,6 +55,8 @@ struct oriel_server {
 	struct wl_listener renderer_lost;
 	struct wl_listener session_destroy;
 	struct wl_listener outputs_closed;
+	struct wl_listener layout_change; /* of the outputs */
+	struct wl_event_source *unseen_timer; /* since a guest's output has gone that has the input */
 };
 
 /*

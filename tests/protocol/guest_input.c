@@ -241,6 +241,53 @@ static void guest_without_input_takes_nothing(void **state) {
 	scene_finish(&scene);
 }
 
+static void unplug_first_output(struct scene *scene) {
+	wlr_output_destroy(fixture_get_output(
+			&scene->fixture, fixture_get_numbered_output_name(&scene->fixture, 1))
+					->wlr_output);
+}
+
+static bool nobody_has_focus(struct fixture *fixture, void *data) {
+	return fixture->server->seat->guest_input.focus == NULL;
+}
+
+/* What is typed is for what can be seen. */
+static void guest_whose_output_goes_leaves_the_keyboard_to_a_window(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	input_move(&scene.input, 10, 100);
+	input_click(&scene.input, BTN_LEFT);
+	assert_non_null(scene.fixture.server->seat->guest_input.focus);
+	press_chord(&scene, KEY_G);
+	assert_true(is_grabbed(&scene));
+	unplug_first_output(&scene);
+	fixture_step_until(&scene.fixture, nobody_has_focus, NULL);
+	assert_false(is_grabbed(&scene));
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
+static void guest_whose_output_is_not_there_is_not_given_the_keyboard(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	struct xdg_client *client = xdg_client_create(&scene.fixture);
+	struct xdg_window *window = show_window(client);
+	unplug_first_output(&scene);
+	show_guest(&scene, KEY_1);
+	xdg_client_roundtrip(client);
+	assert_ptr_equal(client->keyboard.focus, window->surface);
+	assert_false(scene.fixture.server->guests_in_front);
+	show_guest(&scene, KEY_2);
+	assert_true(scene.fixture.server->guests_in_front);
+	assert_non_null(scene.fixture.server->seat->guest_input.focus);
+	xdg_client_destroy(client);
+	scene_finish(&scene);
+}
+
 static void input_wakes_the_guest(void **state) {
 	struct scene scene;
 	scene_init(&scene);
@@ -1193,6 +1240,8 @@ int main(void) {
 		cmocka_unit_test(window_that_comes_up_takes_the_keys_and_the_guest_lets_go),
 		cmocka_unit_test(keyboard_unplugged_with_key_held_lets_go_of_it),
 		cmocka_unit_test(guest_without_input_takes_nothing),
+		cmocka_unit_test(guest_whose_output_goes_leaves_the_keyboard_to_a_window),
+		cmocka_unit_test(guest_whose_output_is_not_there_is_not_given_the_keyboard),
 		cmocka_unit_test(input_wakes_the_guest),
 		cmocka_unit_test(pointer_is_a_place_in_the_picture),
 		cmocka_unit_test(wheel_turns_in_the_guest_under_the_pointer),

@@ -265,6 +265,32 @@ static void machine_without_configuration_is_its_first_head_with_input(void **st
 	rig_finish(&rig);
 }
 
+/* What is being typed, a password perhaps, is not for whoever comes. */
+static void machine_that_comes_while_the_input_is_grabbed_stays_behind(void **state) {
+	struct rig rig;
+	struct calls calls;
+	char reason[256];
+	rig_init(&rig, "", true);
+	assert_int_equal(hand_over(&rig, "mine", fake_qemu_hand_over_monitor(rig.qemu), reason,
+					 sizeof(reason)),
+			CONTROL_ACCEPTED);
+	wait_for_call(&rig, &calls, "0 Console.RegisterListener");
+	struct oriel_seat *seat = rig.fixture.server->seat;
+	const struct oriel_guest_view *view = fixture_get_view(&rig.fixture, "mine");
+	oriel_seat_focus_guest(seat, fixture_get_view(&rig.fixture, "mine"));
+	oriel_guest_input_set_grabbed(&seat->guest_input, true);
+	struct fake_qemu *other = fake_qemu_create(rig.fixture.server->loop, NULL);
+	assert_int_equal(hand_over(&rig, "lin", fake_qemu_hand_over_monitor(other), reason,
+					 sizeof(reason)),
+			CONTROL_ACCEPTED);
+	assert_ptr_equal(seat->guest_input.focus, view);
+	assert_true(seat->guest_input.is_grabbed);
+	assert_non_null(view->output);
+	assert_non_null(fixture_get_view(&rig.fixture, "lin"));
+	fake_qemu_destroy(other);
+	rig_finish(&rig);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heads_are_plugged_while_their_outputs_are_there),
@@ -273,6 +299,7 @@ int main(void) {
 		cmocka_unit_test(monitor_of_a_given_size_goes_with_its_output),
 		cmocka_unit_test(machine_handed_over_has_all_of_its_heads),
 		cmocka_unit_test(machine_without_configuration_is_its_first_head_with_input),
+		cmocka_unit_test(machine_that_comes_while_the_input_is_grabbed_stays_behind),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
