@@ -9,8 +9,23 @@
 
 #define FDINFO_SIZE 1024
 
+/*
+ * Asked before fdinfo, which takes locks for some files that whoever they are from may hold for long: an
+ * epoll's while a FUSE file is added to it.
+ */
+static bool is_dmabuf(int fd) {
+	static const char dmabuf[] = "/dmabuf:";
+	char path[64], target[sizeof(dmabuf)];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ssize_t size = readlink(path, target, sizeof(target));
+	return size >= (ssize_t)strlen(dmabuf) && memcmp(target, dmabuf, strlen(dmabuf)) == 0;
+}
+
 bool oriel_exporter_get_name(int fd, char ret_name[static ORIEL_EXPORTER_NAME_SIZE]) {
 	char path[64], text[FDINFO_SIZE];
+	if (!is_dmabuf(fd)) {
+		return false;
+	}
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	int info_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (info_fd < 0) {
