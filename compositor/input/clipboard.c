@@ -210,22 +210,35 @@ static int clipboard_handle_change_timer(void *data) {
 	return 0;
 }
 
-static void peer_handle_change(struct wl_listener *listener, void *data) {
-	struct clipboard_peer *peer = wl_container_of(listener, peer, change);
+static void peer_handle_change_with_the_input(struct clipboard_peer *peer) {
 	struct oriel_clipboard *clipboard = peer->clipboard;
-	if (!peer->guest->has_text) {
-		/* In the background too: there is nothing left to be had. */
-		if (peer == clipboard->focus) {
-			clipboard->has_news = false;
-		}
+	clipboard->has_news = peer->guest->has_text;
+	if (!clipboard->has_news) {
 		if (peer->selection != NULL) {
 			wlr_data_source_destroy(&peer->selection->base);
 		}
-	} else if (peer == clipboard->focus) {
-		clipboard->has_news = true;
-		if (!clipboard->is_resting) {
-			clipboard_take_text(clipboard);
-		}
+	} else if (!clipboard->is_resting) {
+		clipboard_take_text(clipboard);
+	}
+}
+
+/*
+ * What it has copied now is its own, and cannot be had instead of what it had copied before. Nor can
+ * that, unless it was fetched: whatever the guest gives from now on, also to a fetch that is under way,
+ * may be the new text.
+ */
+static void peer_handle_change_in_background(struct clipboard_peer *peer) {
+	if (peer->selection != NULL && peer->selection->text == NULL) {
+		wlr_data_source_destroy(&peer->selection->base);
+	}
+}
+
+static void peer_handle_change(struct wl_listener *listener, void *data) {
+	struct clipboard_peer *peer = wl_container_of(listener, peer, change);
+	if (peer == peer->clipboard->focus) {
+		peer_handle_change_with_the_input(peer);
+	} else {
+		peer_handle_change_in_background(peer);
 	}
 }
 

@@ -22,7 +22,10 @@ struct oriel_seat;
  * input, what it was offered is taken back; what it copied before stays the selection, and is still
  * fetched from it. A guest that takes no input has no clipboard.
  *
- * It is fetched once: the guest cannot put another text in its place while it is the selection.
+ * It is fetched once: the guest cannot put another text in its place while it is the selection. If it
+ * was not fetched yet, and the guest's clipboard changes while the guest is in the background, it cannot
+ * be had any more, and is the selection no longer. If it was, it stays, whatever the guest does there,
+ * and goes with the last of its views.
  */
 
 /* Part of the seat, which is borrowed. NULL if memory ran out. */

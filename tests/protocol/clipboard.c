@@ -418,6 +418,111 @@ static void text_of_a_guest_stays_when_it_loses_the_input(void **state) {
 	scene_finish(&scene);
 }
 
+enum change {
+	CHANGE_TEXT, /* it copies another text */
+	CHANGE_NO_TEXT, /* an image, or its machine ends */
+	CHANGE_BOTH,
+	CHANGES,
+};
+
+static void change_in_guest(struct fake_clipboard *fake, enum change change) {
+	if (change != CHANGE_NO_TEXT) {
+		fake_clipboard_copy(fake);
+	}
+	if (change != CHANGE_TEXT) {
+		oriel_guest_clipboard_change(&fake->base, false);
+	}
+}
+
+static void text_that_was_pasted_stays_whatever_the_guest_does_in_the_background(void **state) {
+	for (int change = 0; change < CHANGES; change++) {
+		struct scene scene;
+		scene_init(&scene);
+		copy_in_guest(&scene);
+		int fd = data_control_paste(scene.client, TEXT_TYPE);
+		assert_gets(&scene, scene.a, "fetch");
+		fake_clipboard_give(scene.a, "x");
+		assert_pastes(&scene, fd, "x");
+		focus(&scene, "b");
+		assert_got(scene.b, "offer 1");
+		int selections = scene.client->selection_count;
+		change_in_guest(scene.a, change);
+		fixture_roundtrip(&scene.fixture, scene.client->display);
+		assert_int_equal(scene.client->selection_count, selections);
+		assert_pastes(&scene, data_control_paste(scene.client, TEXT_TYPE), "x");
+		assert_true(oriel_guest_clipboard_ask(&scene.b->base));
+		assert_gets(&scene, scene.b, "answer 1 x");
+		/* Nothing was fetched for that. */
+		assert_got(scene.a, "offer 0");
+		/* Nor does it change when the guest has the input again, and has not copied since. */
+		focus(&scene, "a");
+		assert_got(scene.a, "offer 0");
+		assert_pastes(&scene, data_control_paste(scene.client, TEXT_TYPE), "x");
+		assert_int_equal(scene.client->selection_count, selections);
+		scene_finish(&scene);
+	}
+}
+
+static void text_that_was_not_pasted_is_gone_when_the_guest_copies_in_the_background(void **state) {
+	for (int change = 0; change < CHANGES; change++) {
+		struct scene scene;
+		scene_init(&scene);
+		copy_in_guest(&scene);
+		focus(&scene, "b");
+		assert_got(scene.b, "offer 1");
+		change_in_guest(scene.a, change);
+		assert_got(scene.b, "offer 0");
+		assert_true(oriel_guest_clipboard_ask(&scene.b->base));
+		assert_got(scene.b, "answer none");
+		fixture_roundtrip(&scene.fixture, scene.client->display);
+		assert_null(scene.client->offer);
+		assert_got(scene.a, "offer 0");
+		scene_finish(&scene);
+	}
+}
+
+/* The guest may have been asked before it copied, or after. */
+static void text_that_is_being_fetched_is_gone_when_the_guest_copies_in_the_background(void **state) {
+	for (int change = 0; change < CHANGES; change++) {
+		struct scene scene;
+		scene_init(&scene);
+		copy_in_guest(&scene);
+		focus(&scene, "b");
+		assert_got(scene.b, "offer 1");
+		int fd = data_control_paste(scene.client, TEXT_TYPE);
+		assert_true(oriel_guest_clipboard_ask(&scene.b->base));
+		fixture_step_until(&scene.fixture, has_news, scene.a);
+		fixture_roundtrip(&scene.fixture, scene.client->display);
+		assert_got(scene.a, "offer 0, fetch");
+		change_in_guest(scene.a, change);
+		assert_got(scene.b, "answer none, offer 0");
+		fake_clipboard_give(scene.a, "secret");
+		assert_pastes(&scene, fd, "");
+		fixture_roundtrip(&scene.fixture, scene.client->display);
+		assert_null(scene.client->offer);
+		assert_got(scene.b, "");
+		scene_finish(&scene);
+	}
+}
+
+static void other_head_of_the_machine_copies_as_well(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	copy_in_guest(&scene);
+	focus(&scene, "c");
+	int selections = scene.client->selection_count;
+	while (scene.client->selection_count == selections) {
+		fake_clipboard_copy(scene.a);
+		fixture_step(&scene.fixture, 10);
+	}
+	fake_clipboard_take(scene.a);
+	int fd = data_control_paste(scene.client, TEXT_TYPE);
+	assert_gets(&scene, scene.a, "fetch");
+	fake_clipboard_give(scene.a, "of the other head");
+	assert_pastes(&scene, fd, "of the other head");
+	scene_finish(&scene);
+}
+
 static void text_copied_just_before_the_input_is_lost_counts(void **state) {
 	struct scene scene;
 	scene_init(&scene);
@@ -427,6 +532,13 @@ static void text_copied_just_before_the_input_is_lost_counts(void **state) {
 	focus(&scene, NULL);
 	fixture_roundtrip(&scene.fixture, scene.client->display);
 	assert_int_equal(scene.client->selection_count, selections + 1);
+	/* Its text can be had until something else is copied, and what comes after that does not count. */
+	int fd = data_control_paste(scene.client, TEXT_TYPE);
+	fixture_step_until(&scene.fixture, has_news, scene.a);
+	fake_clipboard_give(scene.a, "last breath");
+	assert_pastes(&scene, fd, "last breath");
+	fake_clipboard_copy(scene.a);
+	assert_pastes(&scene, data_control_paste(scene.client, TEXT_TYPE), "last breath");
 	scene_finish(&scene);
 }
 
@@ -657,6 +769,10 @@ int main(void) {
 		cmocka_unit_test(text_is_fetched_once_however_often_it_is_pasted),
 		cmocka_unit_test(guest_in_the_background_copies_in_vain),
 		cmocka_unit_test(text_of_a_guest_stays_when_it_loses_the_input),
+		cmocka_unit_test(text_that_was_pasted_stays_whatever_the_guest_does_in_the_background),
+		cmocka_unit_test(text_that_was_not_pasted_is_gone_when_the_guest_copies_in_the_background),
+		cmocka_unit_test(text_that_is_being_fetched_is_gone_when_the_guest_copies_in_the_background),
+		cmocka_unit_test(other_head_of_the_machine_copies_as_well),
 		cmocka_unit_test(text_copied_just_before_the_input_is_lost_counts),
 		cmocka_unit_test(guest_pastes_what_another_guest_copied),
 		cmocka_unit_test(guest_that_goes_away_ends_the_paste),
