@@ -77,7 +77,8 @@ void oriel_guest_clipboard_offer(struct oriel_guest_clipboard *clipboard, bool h
 
 /*
  * Gets the guest's text: events.text follows once, whatever happens, and not from in here. False if
- * there is none. What is asked for while it is under way comes with it.
+ * there is none. What is asked for while it is under way comes with it, and is what the guest had
+ * copied when that began, or later. In events.text it is not under way any more.
  */
 bool oriel_guest_clipboard_fetch(struct oriel_guest_clipboard *clipboard);
 

@@ -59,6 +59,14 @@ static void selection_handle_send(struct wlr_data_source *source, const char *ty
 static void selection_handle_fetched(struct wl_listener *listener, void *data) {
 	struct oriel_guest_selection *selection = wl_container_of(listener, selection, fetched);
 	const struct oriel_guest_text *text = data;
+	if (selection->is_behind) {
+		selection->is_behind = false;
+		if (!wl_list_empty(&selection->waiting) &&
+				!oriel_guest_clipboard_fetch(selection->guest)) {
+			selection_forget_waiting(selection);
+		}
+		return;
+	}
 	if (text->data != NULL && selection->text == NULL) {
 		selection->text = oriel_text_create(text->data, text->size);
 	}
@@ -114,6 +122,7 @@ struct oriel_guest_selection *oriel_guest_selection_create(struct wl_event_loop 
 	selection->loop = loop;
 	oriel_guest_clipboard_ref(guest);
 	selection->guest = guest;
+	selection->is_behind = guest->is_fetching;
 	wl_list_init(&selection->waiting);
 	selection->writers = writers;
 	selection->fetched.notify = selection_handle_fetched;

@@ -1,6 +1,7 @@
 #ifndef ORIEL_INPUT_GUEST_SELECTION_H
 #define ORIEL_INPUT_GUEST_SELECTION_H
 
+#include <stdbool.h>
 #include <wayland-server-core.h>
 #include <wlr/types/wlr_data_device.h>
 
@@ -15,6 +16,7 @@ struct oriel_guest_selection {
 	struct wlr_data_source base;
 	struct wl_event_loop *loop;
 	struct oriel_guest_clipboard *guest; /* a reference */
+	bool is_behind; /* a fetch is under way that began before this was copied: its text is another one */
 	struct oriel_text *text; /* NULL until it was fetched */
 	struct wl_list waiting; /* oriel_text_writer.link: for the text */
 	struct wl_list *writers; /* likewise, once they have it; borrowed */

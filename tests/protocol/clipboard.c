@@ -505,6 +505,51 @@ static void text_that_is_being_fetched_is_gone_when_the_guest_copies_in_the_back
 	}
 }
 
+/* A guest takes its time, and copies something in the background, and again with the input. */
+static void text_of_an_earlier_fetch_is_not_pasted_for_a_later_copy(void **state) {
+	for (int is_pasted = 0; is_pasted < 2; is_pasted++) {
+		struct scene scene;
+		scene_init(&scene);
+		copy_in_guest(&scene);
+		int fd = data_control_paste(scene.client, TEXT_TYPE);
+		assert_gets(&scene, scene.a, "fetch");
+		focus(&scene, "b");
+		fake_clipboard_copy(scene.a);
+		assert_pastes(&scene, fd, "");
+		fixture_roundtrip(&scene.fixture, scene.client->display);
+		assert_null(scene.client->offer);
+		copy_in_guest(&scene);
+		fd = is_pasted ? data_control_paste(scene.client, TEXT_TYPE) : -1;
+		fixture_roundtrip(&scene.fixture, scene.client->display);
+		assert_got(scene.a, "");
+		fake_clipboard_give(scene.a, "secret");
+		fd = is_pasted ? fd : data_control_paste(scene.client, TEXT_TYPE);
+		assert_gets(&scene, scene.a, "fetch");
+		fake_clipboard_give(scene.a, "later");
+		assert_pastes(&scene, fd, "later");
+		scene_finish(&scene);
+	}
+}
+
+static void guest_that_cannot_be_asked_again_ends_the_paste(void **state) {
+	struct scene scene;
+	scene_init(&scene);
+	copy_in_guest(&scene);
+	int fd = data_control_paste(scene.client, TEXT_TYPE);
+	assert_gets(&scene, scene.a, "fetch");
+	focus(&scene, "b");
+	fake_clipboard_copy(scene.a);
+	assert_pastes(&scene, fd, "");
+	fixture_roundtrip(&scene.fixture, scene.client->display);
+	copy_in_guest(&scene);
+	fd = data_control_paste(scene.client, TEXT_TYPE);
+	fixture_roundtrip(&scene.fixture, scene.client->display);
+	scene.a->is_away = true;
+	fake_clipboard_give(scene.a, "earlier");
+	assert_pastes(&scene, fd, "");
+	scene_finish(&scene);
+}
+
 static void other_head_of_the_machine_copies_as_well(void **state) {
 	struct scene scene;
 	scene_init(&scene);
@@ -772,6 +817,8 @@ int main(void) {
 		cmocka_unit_test(text_that_was_pasted_stays_whatever_the_guest_does_in_the_background),
 		cmocka_unit_test(text_that_was_not_pasted_is_gone_when_the_guest_copies_in_the_background),
 		cmocka_unit_test(text_that_is_being_fetched_is_gone_when_the_guest_copies_in_the_background),
+		cmocka_unit_test(text_of_an_earlier_fetch_is_not_pasted_for_a_later_copy),
+		cmocka_unit_test(guest_that_cannot_be_asked_again_ends_the_paste),
 		cmocka_unit_test(other_head_of_the_machine_copies_as_well),
 		cmocka_unit_test(text_copied_just_before_the_input_is_lost_counts),
 		cmocka_unit_test(guest_pastes_what_another_guest_copied),
