@@ -48,8 +48,9 @@ static void selection_handle_send(struct wlr_data_source *source, const char *ty
 	struct oriel_text_writer *writer =
 			oriel_text_writer_create(selection->loop, list, PASTE_TIME_MS, take_fd);
 	if (writer == NULL) {
-		wlr_log(WLR_INFO, "clipboard: a client cannot be sent what it pastes");
-	} else if (selection->text != NULL) {
+		return;
+	}
+	if (selection->text != NULL) {
 		oriel_text_writer_start(writer, selection->text);
 	} else if (!oriel_guest_clipboard_fetch(selection->guest)) {
 		oriel_text_writer_destroy(writer);

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <wlr/util/log.h>
 
@@ -132,7 +132,10 @@ struct oriel_text_reader *oriel_text_reader_create(struct wl_event_loop *loop, s
 	reader->done = done;
 	reader->user_data = user_data;
 	reader->size_max = size_max;
-	/* Each end has flags of its own: those of the other one are its owner's business. */
+	/*
+	 * Each end has flags of its own. Those of the other one are its owner's business, who cannot
+	 * change ours: this one is given to nobody.
+	 */
 	if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0) {
 		goto error;
 	}
@@ -169,27 +172,15 @@ void oriel_text_writer_destroy(struct oriel_text_writer *writer) {
 	free(writer);
 }
 
-/*
- * Whoever gave us the fd shares its flags, O_NONBLOCK too, and could take that away again at any
- * time. So not blocking is asked for with each write, where the kernel knows how: for pipes since
- * Linux 6.4.
- */
+/* Does not block: see file_make_writable(). */
 static ssize_t writer_write(const struct oriel_text_writer *writer) {
-	struct iovec rest = {
-		.iov_base = writer->text->data + writer->written,
-		.iov_len = writer->text->size - writer->written,
-	};
-	if (rest.iov_len > WRITE_SIZE_MAX) {
-		rest.iov_len = WRITE_SIZE_MAX;
+	const char *rest = writer->text->data + writer->written;
+	size_t size = writer->text->size - writer->written;
+	if (size > WRITE_SIZE_MAX) {
+		size = WRITE_SIZE_MAX;
 	}
-	if (writer->is_socket) {
-		return send(writer->fd, rest.iov_base, rest.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
-	ssize_t count = pwritev2(writer->fd, &rest, 1, -1, RWF_NOWAIT);
-	if (count < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
-		count = write(writer->fd, rest.iov_base, rest.iov_len);
-	}
-	return count;
+	return writer->is_socket ? send(writer->fd, rest, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+				 : write(writer->fd, rest, size);
 }
 
 /* False: the writer is gone. */
@@ -221,16 +212,56 @@ static int writer_handle_timer(void *data) {
 	return 0;
 }
 
+/*
+ * Whoever gave us a pipe shares its flags, and could take O_NONBLOCK away again at any time. So it is
+ * opened anew, for flags that are ours alone. RWF_NOWAIT would not do: it is refused for pipes that were
+ * opened by a name, be that one in /proc. -1, after a line unless the reader has gone: it cannot be
+ * written to.
+ */
+static int pipe_open_anew(int fd) {
+	/* Who may only read must not have us write instead. */
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+		wlr_log(WLR_INFO, "clipboard: a client pastes to the wrong end of a pipe");
+		return -1;
+	}
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int new_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (new_fd < 0 && errno != ENXIO) {
+		wlr_log_errno(WLR_ERROR, "clipboard: cannot open a client's pipe by %s", path);
+	}
+	return new_fd;
+}
+
+/* An fd for the same file, to which writing never blocks; or -1, likewise. */
+static int file_make_writable(int take_fd, bool *ret_is_socket) {
+	struct stat file;
+	bool is_known = fstat(take_fd, &file) == 0;
+	if (is_known && S_ISSOCK(file.st_mode)) {
+		*ret_is_socket = true; /* not blocking is asked for with each write */
+		return take_fd;
+	}
+	int new_fd = -1;
+	if (is_known && S_ISFIFO(file.st_mode)) {
+		new_fd = pipe_open_anew(take_fd);
+		*ret_is_socket = false;
+	} else {
+		wlr_log(WLR_INFO, "clipboard: a client pastes to what is no pipe and no socket");
+	}
+	sb_fd_clear(&take_fd);
+	return new_fd;
+}
+
 struct oriel_text_writer *oriel_text_writer_create(
 		struct wl_event_loop *loop, struct wl_list *writers, int time_ms, int take_fd) {
-	struct stat file;
-	struct oriel_text_writer *writer = calloc(1, sizeof(*writer));
-	if (writer == NULL || fstat(take_fd, &file) < 0 ||
-			(!S_ISFIFO(file.st_mode) && !S_ISSOCK(file.st_mode))) {
-		goto error;
+	bool is_socket = false;
+	int fd = file_make_writable(take_fd, &is_socket);
+	if (fd < 0) {
+		return NULL;
 	}
-	int flags = fcntl(take_fd, F_GETFL);
-	if (flags < 0 || fcntl(take_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+	struct oriel_text_writer *writer = calloc(1, sizeof(*writer));
+	if (writer == NULL) {
 		goto error;
 	}
 	writer->timer = wl_event_loop_add_timer(loop, writer_handle_timer, writer);
@@ -238,15 +269,16 @@ struct oriel_text_writer *oriel_text_writer_create(
 		goto error;
 	}
 	wl_event_source_timer_update(writer->timer, time_ms);
-	writer->fd = take_fd;
-	writer->is_socket = S_ISSOCK(file.st_mode);
+	writer->fd = fd;
+	writer->is_socket = is_socket;
 	writer->loop = loop;
 	wl_list_insert(writers->prev, &writer->link);
 	return writer;
 
 error:
+	wlr_log(WLR_ERROR, "clipboard: out of memory or files");
 	free(writer);
-	sb_fd_clear(&take_fd);
+	sb_fd_clear(&fd);
 	return NULL;
 }
 

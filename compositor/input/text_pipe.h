@@ -55,9 +55,12 @@ struct oriel_text_writer {
 
 /*
  * Puts a writer at the end of writers. It writes nothing yet, and destroys itself after time_ms, or
- * when all is written. take_fd must be a pipe or a socket: nothing can be written to any other file
- * in time for certain. The process must ignore SIGPIPE. NULL, and the fd is closed, if that does not
- * hold, or memory or files ran out.
+ * when all is written. take_fd must be a socket, or the end of a pipe that is written to, whether that
+ * has a name or not: nothing can be written to any other file in time for certain. Pipes are opened
+ * anew, which takes /proc, and the right to. The process must ignore SIGPIPE.
+ *
+ * NULL, and the fd is closed, if that does not hold, or memory or files ran out, after one log line;
+ * or, after none, if nobody reads from a pipe that has a name.
  */
 struct oriel_text_writer *oriel_text_writer_create(
 		struct wl_event_loop *loop, struct wl_list *writers, int time_ms, int take_fd);

@@ -11,11 +11,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,27 +38,27 @@ static struct {
 	char *data;
 	size_t size;
 
-	bool has_no_nowait; /* the kernel has no RWF_NOWAIT for pipes */
+	int open_error; /* 0: files can be opened */
 	bool realloc_fails;
 } context;
 
-ssize_t __real_pwritev2(int fd, const struct iovec *vectors, int count, off_t offset, int flags);
-ssize_t __wrap_pwritev2(int fd, const struct iovec *vectors, int count, off_t offset, int flags);
-ssize_t __wrap_pwritev64v2(int fd, const struct iovec *vectors, int count, off_t offset, int flags);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
 void *__real_realloc(void *memory, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 
-ssize_t __wrap_pwritev2(int fd, const struct iovec *vectors, int count, off_t offset, int flags) {
-	if (context.has_no_nowait) {
-		errno = EOPNOTSUPP;
+int __wrap_open(const char *path, int flags, ...) {
+	if (context.open_error != 0) {
+		errno = context.open_error;
 		return -1;
 	}
-	return __real_pwritev2(fd, vectors, count, offset, flags);
+	return __real_open(path, flags);
 }
 
 /* As glibc has it where off_t is of 64 bits. */
-ssize_t __wrap_pwritev64v2(int fd, const struct iovec *vectors, int count, off_t offset, int flags) {
-	return __wrap_pwritev2(fd, vectors, count, offset, flags);
+int __wrap_open64(const char *path, int flags, ...) {
+	return __wrap_open(path, flags);
 }
 
 void *__wrap_realloc(void *memory, size_t size) {
@@ -280,44 +281,99 @@ static void write_that_fits_is_done_at_once(void **state) {
 }
 
 static void write_to_a_full_pipe_does_not_block(void **state) {
-	for (int i = 0; i < 2; i++) {
-		context.has_no_nowait = i == 1;
+	int fds[2];
+	make_pipe(fds);
+	write_to(fds[1], LONG_SIZE, TIME_MS);
+	for (int turn = 0; turn < 10; turn++) {
+		step();
+	}
+	assert_reads(fds[0], LONG_SIZE);
+}
+
+/* The kinds of pipes that a client can hand over. */
+
+static void make_pipe_and_open_it_in_proc(int fds[2]) {
+	make_pipe(fds);
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	close(fds[1]);
+	fds[1] = fd;
+}
+
+static void make_named_pipe(int fds[2], int flags) {
+	char folder[] = "/tmp/oriel-text-pipe-XXXXXX", path[64];
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/pipe", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fds[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fds[1] = open(path, flags | O_CLOEXEC);
+	assert_true(fds[0] >= 0 && fds[1] >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static void make_named_pipe_for_writing(int fds[2]) {
+	make_named_pipe(fds, O_WRONLY);
+}
+
+static void make_named_pipe_for_both(int fds[2]) {
+	make_named_pipe(fds, O_RDWR);
+}
+
+/* Whoever gave the fd away can change its flags, and keeps them to himself. */
+static void write_does_not_block_whatever_the_reader_does(void **state) {
+	static void (*const makers[])(int fds[2]) = {
+		make_pipe,
+		make_pipe_and_open_it_in_proc,
+		make_named_pipe_for_writing,
+		make_named_pipe_for_both,
+	};
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
 		int fds[2];
-		make_pipe(fds);
-		write_to(fds[1], LONG_SIZE, TIME_MS);
-		for (int turn = 0; turn < 10; turn++) {
-			step();
-		}
-		assert_reads(fds[0], LONG_SIZE);
+		makers[i](fds);
+		int shared_fd = dup(fds[1]);
+		assert_int_equal(fcntl(shared_fd, F_GETFL) & O_NONBLOCK, 0);
+		struct oriel_text_writer *writer = oriel_text_writer_create(
+				context.loop, &context.writers, TIME_MS, fds[1]);
+		assert_non_null(writer);
+		assert_int_equal(fcntl(shared_fd, F_GETFL) & O_NONBLOCK, 0);
+		assert_true((fcntl(writer->fd, F_GETFL) & O_NONBLOCK) != 0);
+		assert_true((fcntl(writer->fd, F_GETFD) & FD_CLOEXEC) != 0);
+		struct oriel_text *text = make_text(LONG_SIZE);
+		oriel_text_writer_start(writer, text);
+		oriel_text_unref(text);
+		/* Room for a page, and not for all that is left. */
+		char page[4096];
+		assert_int_equal(read(fds[0], page, sizeof(page)), (ssize_t)sizeof(page));
+		step();
+		step();
+		assert_false(wl_list_empty(&context.writers));
+		close(shared_fd);
+		oriel_text_writer_destroy(writer);
+		close(fds[0]);
 	}
 }
 
-/* Whoever gave the fd away can take the flag back that keeps writes from blocking. */
-static void write_does_not_block_whatever_the_reader_does(void **state) {
+static void write_to_a_named_pipe_goes_on_as_the_reader_reads(void **state) {
 	int fds[2];
-	make_pipe(fds);
-	const struct iovec byte = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
-	if (__real_pwritev2(fds[1], &byte, 1, -1, RWF_NOWAIT) < 0) {
-		close(fds[0]);
-		close(fds[1]);
-		skip(); /* before Linux 6.4 */
-	}
-	char taken;
-	assert_int_equal(read(fds[0], &taken, 1), 1);
-	int shared_fd = dup(fds[1]);
+	make_named_pipe_for_writing(fds);
 	write_to(fds[1], LONG_SIZE, TIME_MS);
-	assert_int_equal(fcntl(shared_fd, F_SETFL, 0), 0);
-	/* Room for a page, and not for all that is left. */
-	char page[4096];
-	assert_int_equal(read(fds[0], page, sizeof(page)), (ssize_t)sizeof(page));
-	step();
-	step();
-	close(shared_fd);
-	struct oriel_text_writer *writer, *next;
-	wl_list_for_each_safe(writer, next, &context.writers, link) {
-		oriel_text_writer_destroy(writer);
+	assert_reads(fds[0], LONG_SIZE);
+}
+
+/* As where /proc is not there, or the pipe somebody else's. */
+static void pipe_that_cannot_be_opened_is_refused(void **state) {
+	static const int errors[] = { ENOENT, EACCES, EMFILE };
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		int fds[2];
+		make_pipe(fds);
+		context.open_error = errors[i];
+		assert_null(oriel_text_writer_create(context.loop, &context.writers, TIME_MS, fds[1]));
+		context.open_error = 0;
+		assert_reads(fds[0], 0);
 	}
-	close(fds[0]);
 }
 
 static void write_to_a_socket_goes_on_too(void **state) {
@@ -365,6 +421,11 @@ static void write_to_a_reader_that_goes_away_ends(void **state) {
 	close(fds[0]);
 	write_to(fds[1], 10, TIME_MS);
 	assert_true(wl_list_empty(&context.writers));
+
+	/* A pipe that has a name cannot even be opened then. */
+	make_named_pipe_for_writing(fds);
+	close(fds[0]);
+	assert_null(oriel_text_writer_create(context.loop, &context.writers, TIME_MS, fds[1]));
 }
 
 static void file_that_could_block_is_refused(void **state) {
@@ -378,6 +439,15 @@ static void file_that_could_block_is_refused(void **state) {
 		assert_null(oriel_text_writer_create(
 				context.loop, &context.writers, TIME_MS, files[i]));
 	}
+}
+
+/* Who may only read a pipe cannot have it written to. */
+static void end_that_is_read_from_is_refused(void **state) {
+	int fds[2];
+	make_pipe(fds);
+	assert_null(oriel_text_writer_create(context.loop, &context.writers, TIME_MS, dup(fds[0])));
+	close(fds[1]);
+	assert_reads(fds[0], 0);
 }
 
 static void shortage_costs_the_write(void **state) {
@@ -431,10 +501,13 @@ int main(void) {
 		TEST(write_that_fits_is_done_at_once),
 		TEST(write_to_a_full_pipe_does_not_block),
 		TEST(write_does_not_block_whatever_the_reader_does),
+		TEST(write_to_a_named_pipe_goes_on_as_the_reader_reads),
+		TEST(pipe_that_cannot_be_opened_is_refused),
 		TEST(write_to_a_socket_goes_on_too),
 		TEST(write_that_takes_too_long_ends),
 		TEST(write_to_a_reader_that_goes_away_ends),
 		TEST(file_that_could_block_is_refused),
+		TEST(end_that_is_read_from_is_refused),
 		TEST(shortage_costs_the_write),
 		TEST(text_lives_as_long_as_anybody_needs_it),
 	};
