@@ -56,7 +56,7 @@ static void server_show_guest(struct oriel_server *server, struct oriel_guest_vi
 	if (view->output == NULL && server_has_outputs(server)) {
 		wlr_log(WLR_ERROR, "guest %s: its output %s is not there",
 				oriel_guest_view_get_name(view),
-				view->output_name != NULL ? view->output_name : "");
+				view->output_name != NULL ? view->output_name : "(any)");
 		return;
 	}
 	server_set_guests_in_front(server, true);
