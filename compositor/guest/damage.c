@@ -48,12 +48,12 @@ static void damage_begin_buffer(struct oriel_damage *damage, struct oriel_guest_
 	if (!oriel_guest_buffer_attributes_equal(attributes, &damage->attributes)) {
 		damage->attributes = *attributes;
 		damage->hashed_ns = 0;
-		damage->is_dear = false;
+		damage->dear_ns = 0;
 	}
 }
 
-static void damage_give_up(struct oriel_damage *damage) {
-	damage->is_dear = true;
+static void damage_give_up(struct oriel_damage *damage, uint64_t now_ns) {
+	damage->dear_ns = now_ns;
 	oriel_tile_hash_finish(&damage->hash);
 }
 
@@ -63,7 +63,7 @@ static size_t damage_get_row_bytes(const struct oriel_damage *damage) {
 }
 
 /* True if the time that the first rows take lets expect that the whole picture can be read. */
-static bool damage_try_rows(struct oriel_damage *damage, const void *data, uint64_t now_ns) {
+static bool damage_try_rows(struct oriel_damage *damage, const void *data) {
 	uint64_t rows = (uint64_t)damage->attributes.height;
 	uint64_t trial_rows = rows < DAMAGE_TRIAL_ROWS ? rows : DAMAGE_TRIAL_ROWS;
 	uint64_t start_ns = oriel_clock_thread_cpu_ns();
@@ -76,14 +76,13 @@ static bool damage_try_rows(struct oriel_damage *damage, const void *data, uint6
 	volatile XXH64_hash_t sink = hash;
 	(void)sink;
 	damage->trial_cost_ns = oriel_clock_thread_cpu_ns() - start_ns;
-	damage->tried_ns = now_ns;
 	return damage->trial_cost_ns * rows / trial_rows <= DAMAGE_LOOK_MAX_NS;
 }
 
 /* True if what was found too dear is not to be tried again yet. */
 static bool damage_is_given_up(const struct oriel_damage *damage, uint64_t now_ns) {
-	return damage->is_dear &&
-			now_ns - damage->tried_ns < damage->trial_cost_ns * DAMAGE_TRIAL_PARTS;
+	return damage->dear_ns != 0 &&
+			now_ns - damage->dear_ns < damage->trial_cost_ns * DAMAGE_TRIAL_PARTS;
 }
 
 /* True if so much time has passed since the last look at pixels that another one may be had. */
@@ -101,7 +100,7 @@ static bool damage_hash(struct oriel_damage *damage, const void *data, uint64_t 
 			oriel_validate_get_pixel_bytes(damage->attributes.format), &damage->region);
 	damage->cost_ns = oriel_clock_thread_cpu_ns() - start_ns;
 	damage->hashed_ns = now_ns;
-	damage->is_dear = false;
+	damage->dear_ns = 0;
 	damage->is_still = !changed;
 	/* What the last hash was of is not what is on screen if frames have come since. */
 	bool knows_screen = !is_first && !damage->is_ahead;
@@ -127,8 +126,8 @@ bool oriel_damage_look(struct oriel_damage *damage, struct oriel_guest_buffer *b
 		return true;
 	}
 	bool changed = true;
-	if (damage->hashed_ns == 0 && !damage_try_rows(damage, data, now_ns)) {
-		damage_give_up(damage);
+	if (damage->hashed_ns == 0 && !damage_try_rows(damage, data)) {
+		damage_give_up(damage, now_ns);
 	} else if (damage_can_afford(damage, now_ns)) {
 		changed = damage_hash(damage, data, now_ns, ret_region);
 	} else {

@@ -44,9 +44,8 @@ struct oriel_damage {
 	uint64_t cost_ns; /* of that, on the CPU */
 	bool is_still; /* it found nothing new */
 	bool is_ahead; /* there have been frames since then that it knows nothing of */
-	bool is_dear; /* buffers of such attributes are not read, but for their first rows */
-	uint64_t tried_ns; /* the time of the last look that read those */
-	uint64_t trial_cost_ns; /* of that, on the CPU */
+	/* The last trial of the first rows, if they were too dear to read all: its time, or 0, and cost. */
+	uint64_t dear_ns, trial_cost_ns;
 };
 
 void oriel_damage_init(struct oriel_damage *damage);
