@@ -88,6 +88,24 @@ static void send_update(struct play *play) {
 	fake_display_update_dmabuf(&play->rig.display, 0, 0, WIDTH, HEIGHT);
 }
 
+/* One plane of the first memory, all of which is the picture. */
+static struct fake_display_dmabuf make_dmabuf(const struct play *play) {
+	return (struct fake_display_dmabuf){
+		.fds = { play->fds[0] },
+		.strides = { STRIDE_BYTES },
+		.fd_count = 1,
+		.offset_count = 1,
+		.stride_count = 1,
+		.plane_count = 1,
+		.width = WIDTH,
+		.height = HEIGHT,
+		.backing_width = WIDTH,
+		.backing_height = HEIGHT,
+		.fourcc = DRM_FORMAT_XRGB8888,
+		.modifier = DRM_FORMAT_MOD_LINEAR,
+	};
+}
+
 /* --- what QEMU does --------------------------------------------------------------------------- */
 
 /* QEMU stands still until its questions and a ScanoutMap are answered: no frame is waited for. */
@@ -173,20 +191,7 @@ static void files_that_are_no_memory_are_refused(struct play *play) {
 
 /* y0_top says that the first row is the lowest one, and may change from one scanout to the next. */
 static void rows_turn_with_each_scanout(struct play *play) {
-	struct fake_display_dmabuf dmabuf = {
-		.fds = { play->fds[0] },
-		.strides = { STRIDE_BYTES },
-		.fd_count = 1,
-		.offset_count = 1,
-		.stride_count = 1,
-		.plane_count = 1,
-		.width = WIDTH,
-		.height = HEIGHT,
-		.backing_width = WIDTH,
-		.backing_height = HEIGHT,
-		.fourcc = DRM_FORMAT_XRGB8888,
-		.modifier = DRM_FORMAT_MOD_LINEAR,
-	};
+	struct fake_display_dmabuf dmabuf = make_dmabuf(play);
 	for (uint32_t seed = 2; seed < 8; seed++) {
 		dmabuf.y0_top = seed % 2;
 		for (int y = 0; y < HEIGHT; y++) {
@@ -290,21 +295,11 @@ static void dmabuf_that_stands_still_is_shown(struct play *play) {
 /* Rows of 1400 pixels have come with 5632 bytes, in buffers larger than all of them. */
 static void stride_is_not_the_widths(struct play *play) {
 	picture_draw(play->data[0] + 512, STRIDE_BYTES + 100, WIDTH, HEIGHT, 2);
-	struct fake_display_dmabuf dmabuf = {
-		.fds = { play->fds[0] },
-		.offsets = { 512 },
-		.strides = { STRIDE_BYTES + 100 },
-		.fd_count = 1,
-		.offset_count = 1,
-		.stride_count = 1,
-		.plane_count = 1,
-		.width = WIDTH,
-		.height = HEIGHT,
-		.backing_width = WIDTH,
-		.backing_height = HEIGHT + 20,
-		.fourcc = DRM_FORMAT_XRGB8888,
-		.modifier = DRM_FORMAT_MOD_INVALID,
-	};
+	struct fake_display_dmabuf dmabuf = make_dmabuf(play);
+	dmabuf.offsets[0] = 512;
+	dmabuf.strides[0] = STRIDE_BYTES + 100;
+	dmabuf.backing_height = HEIGHT + 20;
+	dmabuf.modifier = DRM_FORMAT_MOD_INVALID;
 	fake_display_scanout_dmabuf2(&play->rig.display, &dmabuf);
 	send_update(play);
 	rig_wait_for_frames(&play->rig, 1);

@@ -32,6 +32,13 @@ static void wait_for_small(struct machine *machine, uint32_t seed) {
 	machine_wait_for_picture(machine, 1, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, seed);
 }
 
+static void switch_to_large(struct machine *machine) {
+	qemu_type(&machine->qemu, "2");
+	machine_resize_output(machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT);
+	machine_wait_for_picture(
+			machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT, BOOT_LARGE_SCANCODE);
+}
+
 static enum oriel_source_state get_state(struct machine *machine) {
 	return oriel_source_get_state(machine_get_view(machine, "machine")->source);
 }
@@ -91,10 +98,7 @@ static void vga_is_shown_in_each_mode(void **state) {
 		qemu_type(&machine->qemu, "b");
 		machine_wait_until_same(machine, 1, "display", 0);
 	}
-	qemu_type(&machine->qemu, "2");
-	machine_resize_output(machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT);
-	machine_wait_for_picture(
-			machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT, BOOT_LARGE_SCANCODE);
+	switch_to_large(machine);
 	qemu_type(&machine->qemu, "c");
 	machine_wait_for_picture(machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT, KEY_C);
 	assert_int_equal(get_state(machine), ORIEL_SOURCE_STATE_RUNNING);
@@ -108,10 +112,7 @@ static void bochs_display_is_shown_in_each_mode(void **state) {
 	wait_for_small(machine, 0);
 	qemu_type(&machine->qemu, "a");
 	wait_for_small(machine, KEY_A);
-	qemu_type(&machine->qemu, "2");
-	machine_resize_output(machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT);
-	machine_wait_for_picture(
-			machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT, BOOT_LARGE_SCANCODE);
+	switch_to_large(machine);
 	qemu_type(&machine->qemu, "1");
 	machine_resize_output(machine, 1, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT);
 	wait_for_small(machine, BOOT_SMALL_SCANCODE);
@@ -220,10 +221,7 @@ static void virtio_gpu_flips_from_picture_to_picture(void **state) {
 	machine_flips_begin(machine, 1, BOOT_SMALL_WIDTH, BOOT_SMALL_HEIGHT, KEY_A, 1, GPU_FLIPS);
 	qemu_type(&machine->qemu, "f");
 	machine_flips_end(machine, 1);
-	qemu_type(&machine->qemu, "2");
-	machine_resize_output(machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT);
-	machine_wait_for_picture(
-			machine, 1, BOOT_LARGE_WIDTH, BOOT_LARGE_HEIGHT, BOOT_LARGE_SCANCODE);
+	switch_to_large(machine);
 	assert_other_goes_on(machine);
 }
 

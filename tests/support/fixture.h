@@ -36,6 +36,12 @@ struct fixture {
  */
 void fixture_init(struct fixture *fixture, const char *config_text);
 
+/*
+ * A group's set-up: starts oriel once and ends it, so that whatever files a GL or Vulkan driver opens once
+ * and keeps are open before any are counted.
+ */
+int fixture_warm_up(void **state);
+
 /* Ends oriel, while its clients are still connected. Only they can be stepped after that. */
 void fixture_stop(struct fixture *fixture);
 

@@ -15,7 +15,6 @@
 
 #include "bridge/latch.h"
 #include "bridge/render_sync.h"
-#include "config.h"
 #include "fd.h"
 #include "fds.h"
 #include "guest/buffer.h"
@@ -59,16 +58,6 @@ static void guard_start(struct vgpu_scene *scene) {
 static void guard_finish(void) {
 	alarm(0);
 	stuck_scene = NULL;
-}
-
-int vgpu_scene_warm_up(void **state) {
-	struct fixture fixture;
-	fixture_init(&fixture, "");
-	fixture_step_refreshes(&fixture, 1);
-	/* Not fixture_finish(), which would count the files that stay. */
-	fixture_stop(&fixture);
-	oriel_config_destroy(fixture.config);
-	return 0;
 }
 
 static void scene_open_pages(struct vgpu_scene *scene) {

@@ -46,12 +46,6 @@ struct vgpu_scene {
 };
 
 /*
- * For a group's setup: whatever files a GL or Vulkan driver opens once in a process and keeps are
- * open before a test counts any. Returns 0.
- */
-int vgpu_scene_warm_up(void **state);
-
-/*
  * Makes the vGPU and starts oriel; returns when page 0 is shown. A failure fails the test. The
  * guest names no output. Where the headless backend makes two outputs, they are of one size.
  */

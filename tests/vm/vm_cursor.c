@@ -23,7 +23,6 @@
 /* After the headers that it needs. */
 #include <cmocka.h>
 
-#include "config.h"
 #include "fake_sink.h"
 #include "fds.h"
 #include "fixture.h"
@@ -78,17 +77,6 @@ static bool set_up_is(const char *set_up) {
 /* The set-ups in which a cursor can be on a cursor plane. */
 static bool has_plane(void) {
 	return set_up_is("vkms-pixman") || set_up_is("virtio-gles2");
-}
-
-/* Whatever files a GL or Vulkan driver opens once and keeps are open before any are counted. */
-static int display_warm_up(void **state) {
-	struct fixture fixture;
-	fixture_init(&fixture, "");
-	fixture_step_refreshes(&fixture, 1);
-	/* Not fixture_finish(), which counts. */
-	oriel_server_destroy(fixture.server);
-	oriel_config_destroy(fixture.config);
-	return 0;
 }
 
 static int display_setup(void **state) {
@@ -794,7 +782,7 @@ int main(void) {
 	screen_width = has_plane() ? 640 : 200;
 	screen_height = has_plane() ? 480 : 150;
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	int failed = cmocka_run_group_tests(tests, display_warm_up, NULL);
+	int failed = cmocka_run_group_tests(tests, fixture_warm_up, NULL);
 	if (strcmp(getenv("WLR_RENDERER"), "pixman") == 0) {
 		failed += cmocka_run_group_tests(pixman_tests, NULL, NULL);
 	}
@@ -803,7 +791,7 @@ int main(void) {
 	}
 	if (!has_plane()) {
 		setenv("WLR_HEADLESS_OUTPUTS", "2", true);
-		failed += cmocka_run_group_tests(headless_tests, display_warm_up, NULL);
+		failed += cmocka_run_group_tests(headless_tests, fixture_warm_up, NULL);
 	}
 	return failed;
 }

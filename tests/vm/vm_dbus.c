@@ -20,7 +20,6 @@
 /* After the headers that it needs. */
 #include <cmocka.h>
 
-#include "config.h"
 #include "fds.h"
 #include "gpu.h"
 #include "guest/buffer.h"
@@ -36,17 +35,6 @@ struct rig {
 	struct machine *machine;
 	char uuid[37]; /* of a vGPU; empty without */
 };
-
-/* Whatever files a GL or Vulkan driver opens once and keeps are open before any are counted. */
-static int warm_up(void **state) {
-	struct fixture fixture;
-	fixture_init(&fixture, "");
-	fixture_step_refreshes(&fixture, 1);
-	/* Not fixture_finish(), which counts. */
-	oriel_server_destroy(fixture.server);
-	oriel_config_destroy(fixture.config);
-	return 0;
-}
 
 static int rig_setup(void **state) {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -243,5 +231,5 @@ int main(void) {
 		RIG(virtio_gpu_gl_is_shown_by_virglrenderers_texture),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("vm_dbus", tests, warm_up, NULL);
+	return cmocka_run_group_tests_name("vm_dbus", tests, fixture_warm_up, NULL);
 }

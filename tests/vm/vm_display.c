@@ -22,7 +22,6 @@
 /* After the headers that it needs. */
 #include <cmocka.h>
 
-#include "config.h"
 #include "fds.h"
 #include "fixture.h"
 #include "guest/buffer.h"
@@ -58,17 +57,6 @@ struct display {
 };
 
 static const char *const guest_names[GUESTS_MAX] = { "a", "b" };
-
-/* Whatever files a GL or Vulkan driver opens once and keeps are open before any are counted. */
-static int display_warm_up(void **state) {
-	struct fixture fixture;
-	fixture_init(&fixture, "");
-	fixture_step_refreshes(&fixture, 1);
-	/* Not fixture_finish(), which counts. */
-	oriel_server_destroy(fixture.server);
-	oriel_config_destroy(fixture.config);
-	return 0;
-}
 
 static int display_setup(void **state) {
 	struct display *display = calloc(1, sizeof(*display));
@@ -674,5 +662,5 @@ int main(int argc, char *argv[]) {
 		DISPLAY_TEST(remove_device_keeps_last_frame_then_a_text),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, display_warm_up, NULL);
+	return cmocka_run_group_tests(tests, fixture_warm_up, NULL);
 }

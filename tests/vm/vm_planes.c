@@ -19,7 +19,6 @@
 #include <cmocka.h>
 
 #include "bridge/latch.h"
-#include "config.h"
 #include "fds.h"
 #include "fixture.h"
 #include "guest/buffer.h"
@@ -47,16 +46,6 @@ struct scene {
 	struct oriel_guest_view *view;
 	int fds_before;
 };
-
-/* Whatever files a GL or Vulkan driver opens once and keeps are open before any are counted. */
-static int warm_up(void **state) {
-	struct fixture fixture;
-	fixture_init(&fixture, "");
-	fixture_step_refreshes(&fixture, 1);
-	fixture_stop(&fixture);
-	oriel_config_destroy(fixture.config);
-	return 0;
-}
 
 static int scene_setup(void **state) {
 	struct scene *scene = calloc(1, sizeof(*scene));
@@ -730,7 +719,7 @@ int main(int argc, char *argv[]) {
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	const char *renderer = getenv("WLR_RENDERER");
 	if (renderer != NULL && strcmp(renderer, "vulkan") == 0) {
-		return cmocka_run_group_tests(vulkan_tests, warm_up, NULL);
+		return cmocka_run_group_tests(vulkan_tests, fixture_warm_up, NULL);
 	}
-	return cmocka_run_group_tests(tests, warm_up, NULL);
+	return cmocka_run_group_tests(tests, fixture_warm_up, NULL);
 }

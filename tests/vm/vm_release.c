@@ -583,10 +583,10 @@ int main(void) {
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	if (renderer_is("vulkan")) {
-		return cmocka_run_group_tests(vulkan_tests, vgpu_scene_warm_up, NULL);
+		return cmocka_run_group_tests(vulkan_tests, fixture_warm_up, NULL);
 	}
 	if (renderer_is("gles2")) {
-		return cmocka_run_group_tests(gles2_tests, vgpu_scene_warm_up, NULL);
+		return cmocka_run_group_tests(gles2_tests, fixture_warm_up, NULL);
 	}
-	return cmocka_run_group_tests(pixman_tests, vgpu_scene_warm_up, NULL);
+	return cmocka_run_group_tests(pixman_tests, fixture_warm_up, NULL);
 }

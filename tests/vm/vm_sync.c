@@ -515,5 +515,5 @@ int main(void) {
 		SYNC_TEST(end_with_writers_pending_releases_all),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, vgpu_scene_warm_up, NULL);
+	return cmocka_run_group_tests(tests, fixture_warm_up, NULL);
 }
